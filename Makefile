@@ -1,0 +1,56 @@
+# What a person types. `make demo` shows it, `make test` tries all of it.
+
+COLLECTION := target/collections/ansible_collections/lvs/host
+TARBALL     = target/lvs-host-$(shell sed -n 's/^version: //p' collection/galaxy.yml).tar.gz
+VENV       := target/venv
+PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit molecule collection modules
+
+help:
+	@echo 'make demo        two hosts and a router of namespaces, and Ansible sets one of them up'
+	@echo 'make test        all tests: lint, unit, molecule'
+	@echo 'make collection  the collection, as $(TARBALL)'
+	@echo 'make modules     the plain binaries, in target/modules'
+
+demo: modules $(VENV)/ansible
+	molecule/need.sh ip=iproute2 unshare=util-linux ping=iputils-ping
+	python3 collection/assemble.py --modules target/modules --out $(COLLECTION)
+	playbooks/demo.sh
+
+test: lint unit molecule
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+
+# What only root can try is marked as ignored, with this reason, and root tries it.
+unit:
+	molecule/need.sh ip=iproute2 unshare=util-linux
+	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+
+molecule: collection $(VENV)/molecule
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	$(VENV)/bin/molecule test --all
+else
+	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
+endif
+
+collection: modules $(VENV)/ansible
+	python3 collection/assemble.py --modules target/modules --out $(COLLECTION)
+	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
+
+modules:
+	modules/build.sh
+
+$(VENV)/ansible: molecule/requirements.txt
+	molecule/need.sh python3=python3
+	python3 -m venv $(VENV) || { molecule/need.sh ensurepip=python3-venv && python3 -m venv $(VENV); }
+	$(PIP) install --constraint molecule/requirements.txt ansible-core
+	touch $@
+
+$(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
+	$(PIP) install --requirement molecule/requirements.txt
+	touch $@

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, lvs.host founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Puts the collection and its binaries together, ready for ansible-playbook and `ansible-galaxy collection build`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SKIPPED = {'__pycache__', 'assemble.py'}
+
+
+def main():
+    options = parse()
+    files = sources()
+    files.update(binaries(options.modules))
+    write(options.out, files)
+    names = ' '.join(sorted(path.name for path in files if path.parts[:2] == ('plugins', 'bin') and path.suffix != '.json'))
+    print(f'{options.out}: {names}')
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--modules', action='append', required=True, metavar='[ARCH=]DIR',
+                        help='a directory of built modules; ARCH as uname -m prints it (default: x86_64); may be given more than once')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='where the collection goes; ends with ansible_collections/lvs/host to be usable in place')
+    options = parser.parse_args()
+    options.modules = [split(text) for text in options.modules]
+    if options.out.exists() and any(options.out.iterdir()) and not (options.out / 'galaxy.yml').exists():
+        parser.error(f'{options.out} is no collection: what is in it would be removed')
+    return options
+
+
+def split(text):
+    arch, found, directory = text.partition('=')
+    return (arch, Path(directory)) if found else ('x86_64', Path(text))
+
+
+def sources():
+    """Returns the files of this directory, path in the collection to content and mode."""
+    files = {}
+    for path in HERE.rglob('*'):
+        relative = path.relative_to(HERE)
+        if path.is_file() and not SKIPPED.intersection(relative.parts):
+            files[relative] = (path.read_bytes(), 0o644)
+    license_file = HERE.parent / 'LICENSE'
+    if license_file.is_file():
+        files[Path('LICENSE')] = (license_file.read_bytes(), 0o644)
+    return files
+
+
+def binaries(modules):
+    """Returns one binary a module and architecture, and the list of them that the action plugins read."""
+    files, manifest = {}, {}
+    for arch, directory in modules:
+        for name in sorted(path.stem for path in (HERE / 'plugins' / 'modules').glob('*.py')):
+            path = directory / name
+            if not path.is_file():
+                sys.exit(f'there is no {path}: build the modules for {arch} first')
+            content = path.read_bytes()
+            files[Path('plugins', 'bin', f'{name}-{arch}')] = (content, 0o755)
+            manifest[f'{name}-{arch}'] = {'sha256': hashlib.sha256(content).hexdigest(), 'size': len(content)}
+    files[Path('plugins', 'bin', 'MANIFEST.json')] = (json.dumps(manifest, indent=2, sort_keys=True).encode() + b'\n', 0o644)
+    return files
+
+
+def write(out, files):
+    """Makes `out` hold these files and no others. A file that is right already is not touched."""
+    for relative, (content, mode) in sorted(files.items()):
+        path = out / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.is_symlink() or path.read_bytes() != content:
+            path.unlink(missing_ok=True)
+            path.write_bytes(content)
+        if path.stat().st_mode & 0o7777 != mode:
+            path.chmod(mode)
+    wanted = {out / relative for relative in files}
+    kept = {parent for path in wanted for parent in path.parents}
+    for path in sorted(out.rglob('*'), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if path not in kept:
+                shutil.rmtree(path)
+        elif path not in wanted:
+            path.unlink()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,163 @@
+//! Small files: read one, replace one in a single step, take turns with other runs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::{Error, Result};
+
+/// How long a run waits for another one that holds the lock.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it looks again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A lock that other runs of these modules respect; it is free again when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Returns a lock on `path`, a file or directory, or an error if another run keeps it for half a minute.
+    pub fn on(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(Error::path("open", path))?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => return Ok(Self { _file: held }),
+                Err((file, Errno::EAGAIN | Errno::EINTR)) if Instant::now() < end => file,
+                Err((_, errno)) => return Err(Error::path("lock", path)(errno)),
+            };
+            sleep(PAUSE);
+        }
+    }
+}
+
+/// Returns the content of the file that `path` leads to, nothing if there is none; what is no regular file is an error.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => fs::read(path).map(Some).map_err(Error::path("read", path)),
+        Ok(_) => {
+            Err(Error::invalid(format!("cannot use {}: it is no regular file; name one", path.display())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::path("read", path)(error)),
+    }
+}
+
+/// Replaces the file that `path` leads to in one step, so that a reader or a power cut finds the old content or
+/// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a missing directory is made.
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let path = &destination(path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(directory).map_err(Error::path("make", directory))?;
+    let draft = Draft::create(path)?;
+    draft
+        .fill(path, content)
+        .and_then(|()| draft.publish(path, directory))
+        .map_err(Error::path("replace", path))
+}
+
+/// Returns where `path` leads; a link may lead to a file that does not exist yet.
+fn destination(path: &Path) -> Result<PathBuf> {
+    /// As many as the kernel follows (path_resolution(7)).
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(link) => path = path.parent().unwrap_or(Path::new("/")).join(link),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Error::path("follow", &path)(Errno::ELOOP))
+}
+
+/// A temporary file beside the one it will replace; gone when dropped unpublished.
+///
+/// Its name is always the same, so that one left by a killed run is found and removed, and never ends in
+/// `.conf`, so that no boot reads it.
+struct Draft {
+    path: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    fn create(target: &Path) -> Result<Self> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let path = target.with_file_name(format!(".{name}.lvs-host-draft"));
+        remove(&path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::path("create", &path))?;
+        Ok(Self { path, file })
+    }
+
+    fn fill(&self, target: &Path, content: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(content)?;
+        match fs::metadata(target) {
+            Ok(old) => self.dress_as(target, &old)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.file.set_permissions(fs::Permissions::from_mode(0o644))?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.file.sync_all()
+    }
+
+    /// Takes over owner, mode and extended attributes; the mode last, as a change of owner clears bits of it.
+    fn dress_as(&self, target: &Path, old: &fs::Metadata) -> io::Result<()> {
+        let new = self.file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(&self.file, Some(old.uid()), Some(old.gid()))?;
+        }
+        if xattr::SUPPORTED_PLATFORM {
+            copy_attributes(target, &self.path)?;
+        }
+        self.file.set_permissions(old.permissions())
+    }
+
+    fn publish(&self, target: &Path, directory: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        File::open(directory)?.sync_all()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Published, it is gone already; else nothing better can be done.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Copies every extended attribute that differs; a file system without them has none to copy.
+fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
+    let names = match xattr::list(from) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => return Ok(()),
+        names => names?,
+    };
+    for name in names {
+        let value = xattr::get(from, &name)?;
+        if value.is_some() && value != xattr::get(to, &name)? {
+            xattr::set(to, &name, &value.unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file; that it is not there is fine.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::path("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,473 @@
+//! What every resource shares: [`Resource::check`] and [`Resource::apply`], written once.
+//!
+//! A resource reads what is there, says what should be there given that, and writes the difference.
+//! *Changed* is the comparison of the two, check mode is the engine stopping before the first write, and the
+//! diff is the same two states, shown. After a write the engine reads again; what differs is an error and is
+//! put back. Only the entries of the plan are compared and put back: what others do meanwhile is theirs.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Display};
+
+use nix::sys::signal::{SigSet, Signal};
+use serde::Serialize;
+
+use crate::file::Lock;
+use crate::{Error, Result};
+
+/// How far a run may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Read and predict; write nothing, send nothing.
+    Check,
+    /// Bring the host to the target.
+    Apply,
+}
+
+/// What is there, entry by entry; what is absent has no entry.
+pub type State<R> = BTreeMap<<R as Resource>::Item, <R as Resource>::Value>;
+
+/// One entry's two sides; `None` is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change<V> {
+    /// What is there.
+    pub before: Option<V>,
+    /// What should be there.
+    pub after: Option<V>,
+}
+
+/// The entries that differ between two states.
+pub struct Plan<R: Resource + ?Sized>(BTreeMap<R::Item, Change<R::Value>>);
+
+/// What a run found and did.
+pub struct Report<R: Resource + ?Sized> {
+    /// The state that was found.
+    pub found: State<R>,
+    /// The entries that were changed, or would be.
+    pub plan: Plan<R>,
+    /// What the person should know though nothing failed.
+    pub warnings: Vec<String>,
+}
+
+/// Something of the host that can be observed and brought to a target.
+pub trait Resource {
+    /// One thing that can differ: a key in the kernel, an entry in a file, an address of a device.
+    type Item: Ord + Clone + Debug + Display + Serialize;
+    /// What it holds; equal where the kernel makes no difference.
+    type Value: Clone + PartialEq + Debug + Display + Serialize;
+
+    /// Returns the present state of what the task manages. Never writes.
+    fn observe(&self) -> Result<State<Self>>;
+
+    /// Returns the state wanted, given the present one, without input or output; the target of a target is itself.
+    fn target(&self, now: &State<Self>) -> Result<State<Self>>;
+
+    /// Writes the entries of `plan`, which may be the way back. `now` is the state it starts from.
+    fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()>;
+
+    /// Returns where an entry shows in a diff, a line in which it shows there, in that order.
+    fn show(&self, item: &Self::Item, value: &Self::Value) -> (String, String);
+
+    /// Prepares the process (network namespace, waiting for a device); returns a lock when applying, where one is needed.
+    fn enter(&self, _mode: Mode) -> Result<Option<Lock>> {
+        Ok(None)
+    }
+
+    /// Returns an error if `plan` must not be carried out; called when applying, before the first write.
+    fn permit(&self, _plan: &Plan<Self>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns whether `item` may vanish while the task runs, as what a pattern matched may.
+    fn may_vanish(&self, _item: &Self::Item) -> bool {
+        false
+    }
+
+    /// Returns what the person should know, when checking and applying alike. Only reads.
+    fn warnings(&self, _found: &State<Self>, _plan: &Plan<Self>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Does what follows a verified change and is not state; returns warnings for what failed of it.
+    fn finish(&self, _plan: &Plan<Self>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns what [`Resource::apply`] would change. Writes nothing.
+    fn check(&self) -> Result<Report<Self>> {
+        let _lock = self.enter(Mode::Check)?;
+        self.compare()
+    }
+
+    /// Brings the host to the target and returns what was changed; a failure leaves the host as it was found.
+    fn apply(&self) -> Result<Report<Self>> {
+        let _lock = self.enter(Mode::Apply)?;
+        let mut report = self.compare()?;
+        if !report.plan.is_empty() {
+            self.permit(&report.plan)?;
+            self.carry_out(&report)?;
+            report.warnings.extend(self.finish(&report.plan));
+        }
+        Ok(report)
+    }
+
+    /// Returns the present state, how it differs from the target, and what to warn of.
+    #[doc(hidden)]
+    fn compare(&self) -> Result<Report<Self>> {
+        let found = self.observe()?;
+        let plan = Plan::between(&found, &self.target(&found)?);
+        let warnings = self.warnings(&found, &plan)?;
+        Ok(Report { found, plan, warnings })
+    }
+
+    /// Writes and verifies the plan, or puts back what it changed.
+    #[doc(hidden)]
+    fn carry_out(&self, report: &Report<Self>) -> Result<()> {
+        let _held = HeldSignals::hold()?;
+        self.write(&report.found, &report.plan)
+            .and_then(|()| self.verify(&report.plan))
+            .map_err(|cause| self.undo(&report.plan, &cause))
+    }
+
+    /// Returns an error if an entry of `plan` is not what it should be now.
+    #[doc(hidden)]
+    fn verify(&self, plan: &Plan<Self>) -> Result<()> {
+        let now = self.observe()?;
+        match plan.unmet(&now).find(|(item, _)| now.contains_key(item) || !self.may_vanish(item)) {
+            None => Ok(()),
+            Some((item, change)) => Err(Error::NotTaken {
+                item: item.to_string(),
+                asked: words(change.after.as_ref()),
+                got: words(now.get(item)),
+            }),
+        }
+    }
+
+    /// Puts the entries of `plan` back; returns the error that tells both what failed and what is in force.
+    #[doc(hidden)]
+    fn undo(&self, plan: &Plan<Self>, cause: &Error) -> Error {
+        let cause = cause.sentence();
+        match self.put_back(plan) {
+            Ok(now) => Error::Undone { cause, in_force: self.in_force(&now, plan.items()) },
+            Err(undo) => Error::NotUndone {
+                cause,
+                undo: undo.sentence(),
+                in_force: match self.observe() {
+                    Ok(now) => self.in_force(&now, plan.reversed(&now).items()),
+                    Err(error) => format!(", what is in force is unknown: {}", error.sentence()),
+                },
+            },
+        }
+    }
+
+    /// Writes the way back of `plan`, as far as it was carried out; returns the state after it.
+    #[doc(hidden)]
+    fn put_back(&self, plan: &Plan<Self>) -> Result<State<Self>> {
+        let now = self.observe()?;
+        let back = plan.reversed(&now);
+        if back.is_empty() {
+            return Ok(now);
+        }
+        self.write(&now, &back)?;
+        self.verify(&back)?;
+        self.observe()
+    }
+
+    /// Returns what `items` hold in `now`, to follow an error message; nothing if they hold nothing.
+    #[doc(hidden)]
+    fn in_force<'a>(&self, now: &State<Self>, items: impl Iterator<Item = &'a Self::Item>) -> String
+    where
+        Self::Item: 'a,
+    {
+        /// More than this many entries would hide the reason.
+        const SHOWN: usize = 3;
+        let lines: Vec<String> =
+            items.filter_map(|item| now.get(item).map(|value| self.show(item, value).1)).collect();
+        match lines.len() {
+            0 => String::new(),
+            n if n > SHOWN => format!(", in force are {} and {} more", lines[..SHOWN].join(", "), n - SHOWN),
+            _ => format!(", in force is {}", lines.join(", ")),
+        }
+    }
+}
+
+impl<R: Resource + ?Sized> Plan<R> {
+    /// Returns the entries in which `now` and `then` differ.
+    pub fn between(now: &State<R>, then: &State<R>) -> Self {
+        let items = now.keys().chain(then.keys());
+        Self(
+            items
+                .filter(|item| now.get(item) != then.get(item))
+                .map(|item| {
+                    let change = Change { before: now.get(item).cloned(), after: then.get(item).cloned() };
+                    (item.clone(), change)
+                })
+                .collect(),
+        )
+    }
+
+    /// Returns whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the entries and their changes, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&R::Item, &Change<R::Value>)> {
+        self.0.iter()
+    }
+
+    /// Returns the entries alone, in order.
+    pub fn items(&self) -> impl Iterator<Item = &R::Item> {
+        self.0.keys()
+    }
+
+    /// Returns the change of `item`, if it is planned.
+    pub fn get(&self, item: &R::Item) -> Option<&Change<R::Value>> {
+        self.0.get(item)
+    }
+
+    /// Returns the entries that are not in `now` as they should be.
+    fn unmet(&self, now: &State<R>) -> impl Iterator<Item = (&R::Item, &Change<R::Value>)> {
+        self.iter().filter(move |(item, change)| now.get(item) != change.after.as_ref())
+    }
+
+    /// Returns the way back from `now` for the planned entries, and no others.
+    fn reversed(&self, now: &State<R>) -> Self {
+        Self(
+            self.iter()
+                .filter(|(item, change)| now.get(item) != change.before.as_ref())
+                .map(|(item, change)| {
+                    let back = Change { before: now.get(item).cloned(), after: change.before.clone() };
+                    (item.clone(), back)
+                })
+                .collect(),
+        )
+    }
+}
+
+impl<R: Resource + ?Sized> Report<R> {
+    /// Returns the state that the plan leads to.
+    pub fn then(&self) -> State<R> {
+        let mut then = self.found.clone();
+        for (item, change) in self.plan.iter() {
+            match &change.after {
+                Some(value) => then.insert(item.clone(), value.clone()),
+                None => then.remove(item),
+            };
+        }
+        then
+    }
+}
+
+impl<R: Resource + ?Sized> Debug for Plan<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<R: Resource + ?Sized> PartialEq for Plan<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+/// Returns a value in words, or that there is none.
+fn words<V: Display>(value: Option<&V>) -> String {
+    value.map_or_else(|| "nothing".into(), V::to_string)
+}
+
+/// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.
+struct HeldSignals {
+    before: SigSet,
+}
+
+impl HeldSignals {
+    fn hold() -> Result<Self> {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+            signals.add(signal);
+        }
+        let before = signals
+            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
+            .map_err(Error::io("hold back", "signals"))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        // The mask was in force a moment ago; the kernel takes it again.
+        let _ = self.before.thread_set_mask();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// A host of numbered cells with the faults of a real one.
+    #[derive(Default)]
+    struct Cells {
+        there: RefCell<BTreeMap<u8, i32>>,
+        wanted: BTreeMap<u8, i32>,
+        /// The kernel refuses this value.
+        refused: Option<i32>,
+        /// The kernel stores another value in its place.
+        rounded: Option<(i32, i32)>,
+        /// Writes that succeed before all fail.
+        until_broken: Cell<Option<u32>>,
+        /// What somebody else writes while we do.
+        intruder: Option<(u8, i32)>,
+        /// What vanishes while we write, and whether it may.
+        vanishing: Option<u8>,
+        vanishing_is_fine: bool,
+        finished: Cell<u32>,
+    }
+
+    impl Cells {
+        fn new(there: &[(u8, i32)], wanted: &[(u8, i32)]) -> Self {
+            Self {
+                there: RefCell::new(there.iter().copied().collect()),
+                wanted: wanted.iter().copied().collect(),
+                ..Self::default()
+            }
+        }
+
+        fn cells(&self) -> Vec<(u8, i32)> {
+            self.there.borrow().iter().map(|(item, value)| (*item, *value)).collect()
+        }
+
+        fn write_one(&self, item: u8, value: Option<i32>) -> Result<()> {
+            let left = self.until_broken.get();
+            self.until_broken.set(left.map(|left| left.saturating_sub(1)));
+            if left == Some(0) || (value.is_some() && value == self.refused) {
+                return Err(Error::invalid(format!("cannot set cell {item}: refused")));
+            }
+            match value
+                .map(|value| self.rounded.filter(|(from, _)| *from == value).map_or(value, |(_, to)| to))
+            {
+                Some(value) => self.there.borrow_mut().insert(item, value),
+                None => self.there.borrow_mut().remove(&item),
+            };
+            Ok(())
+        }
+    }
+
+    impl Resource for Cells {
+        type Item = u8;
+        type Value = i32;
+
+        fn observe(&self) -> Result<State<Self>> {
+            Ok(self.there.borrow().clone())
+        }
+
+        fn target(&self, now: &State<Self>) -> Result<State<Self>> {
+            let mut then = now.clone();
+            then.extend(self.wanted.clone());
+            Ok(then)
+        }
+
+        fn write(&self, _now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+            self.there.borrow_mut().extend(self.intruder);
+            for (item, change) in plan.iter() {
+                self.write_one(*item, change.after)?;
+            }
+            if let Some(item) = self.vanishing {
+                self.there.borrow_mut().remove(&item);
+            }
+            Ok(())
+        }
+
+        fn show(&self, item: &u8, value: &i32) -> (String, String) {
+            ("cells".into(), format!("{item} = {value}"))
+        }
+
+        fn may_vanish(&self, item: &u8) -> bool {
+            self.vanishing_is_fine && self.vanishing == Some(*item)
+        }
+
+        fn finish(&self, _plan: &Plan<Self>) -> Vec<String> {
+            self.finished.set(self.finished.get() + 1);
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn check_says_what_apply_does_and_writes_nothing() {
+        let cells = Cells::new(&[(1, 10), (2, 20)], &[(2, 21), (3, 30)]);
+        let checked = cells.check().unwrap();
+        assert_eq!(cells.cells(), [(1, 10), (2, 20)]);
+        let applied = cells.apply().unwrap();
+        assert_eq!(checked.plan, applied.plan);
+        assert_eq!(cells.cells(), [(1, 10), (2, 21), (3, 30)]);
+        assert!(cells.apply().unwrap().plan.is_empty());
+        assert_eq!(cells.finished.get(), 1, "what follows a change does not follow no change");
+    }
+
+    #[test]
+    fn a_refused_write_undoes_those_before_it() {
+        let cells =
+            Cells { refused: Some(30), ..Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21), (3, 30)]) };
+        let error = cells.apply().err().unwrap();
+        assert_eq!(cells.cells(), [(1, 10), (2, 20)]);
+        assert!(!error.left_changes());
+        assert_eq!(
+            error.sentence(),
+            "cannot set cell 3: refused; nothing is changed, in force is 1 = 10, 2 = 20"
+        );
+        assert_eq!(cells.finished.get(), 0);
+    }
+
+    #[test]
+    fn what_the_kernel_makes_of_a_value_is_an_error_that_names_it_and_is_undone() {
+        let cells = Cells { rounded: Some((7, 8)), ..Cells::new(&[(1, 10)], &[(1, 7), (2, 5)]) };
+        let error = cells.apply().err().unwrap().sentence();
+        assert_eq!(cells.cells(), [(1, 10)]);
+        assert!(error.starts_with("cannot set 1: 7 was asked for and 8 is read back; ask for 8"), "{error}");
+    }
+
+    #[test]
+    fn what_others_write_meanwhile_is_neither_an_error_nor_taken_back() {
+        let cells = Cells { intruder: Some((9, 90)), ..Cells::new(&[(1, 10)], &[(1, 11)]) };
+        cells.apply().unwrap();
+        assert_eq!(cells.cells(), [(1, 11), (9, 90)]);
+
+        let cells =
+            Cells { intruder: Some((9, 90)), refused: Some(11), ..Cells::new(&[(1, 10)], &[(1, 11)]) };
+        cells.apply().err().unwrap();
+        assert_eq!(cells.cells(), [(1, 10), (9, 90)]);
+    }
+
+    #[test]
+    fn an_undo_that_fails_says_what_is_in_force_and_that_the_host_changed() {
+        let cells = Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21)]);
+        cells.until_broken.set(Some(1));
+        let error = cells.apply().err().unwrap();
+        assert!(error.left_changes());
+        assert!(error.sentence().ends_with("in force is 1 = 11"), "{}", error.sentence());
+    }
+
+    #[test]
+    fn an_item_that_vanishes_fails_unless_it_may() {
+        let cells = |fine| Cells {
+            vanishing: Some(2),
+            vanishing_is_fine: fine,
+            ..Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21)])
+        };
+        let lenient = cells(true);
+        lenient.apply().unwrap();
+        assert_eq!(lenient.cells(), [(1, 11)]);
+        let strict = cells(false);
+        assert!(strict.apply().err().unwrap().sentence().contains("nothing is read back"));
+    }
+
+    #[test]
+    fn signals_are_held_back_while_writing_and_let_through_after() {
+        let masked = || SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM);
+        let held = HeldSignals::hold().unwrap();
+        assert!(masked());
+        drop(held);
+        assert!(!masked());
+    }
+}

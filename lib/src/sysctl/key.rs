@@ -1,0 +1,129 @@
+//! The name of a parameter.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use crate::Error;
+
+/// The name of a parameter; what exists is a path that cannot leave /proc/sys and a name that cannot break a line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(String);
+
+impl Key {
+    /// Returns the path below /proc/sys.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Returns the path below /proc/sys that a name in a file or task means, by systemd's rule (sysctl.d(5)): the first
+/// separator decides whether dots or slashes separate, and the other one is then part of a name.
+pub(super) fn path_of(name: &str) -> String {
+    let dotted = name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('.'));
+    let swap = |c| match c {
+        '.' if dotted => '/',
+        '/' if dotted => '.',
+        other => other,
+    };
+    let path: String = name.chars().map(swap).collect();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    parts.join("/")
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
+        let name = name.trim();
+        let path = path_of(name);
+        if path.is_empty() {
+            return Err(Error::invalid("name cannot be blank"));
+        }
+        if name.starts_with(['-', '#', ';']) {
+            return refuse("it begins with a sign that means something else in a file; take it away");
+        }
+        if name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
+            return refuse(
+                "no parameter has white space, control characters or = in its name; take them out",
+            );
+        }
+        if path.split('/').any(|part| part == "." || part == "..") {
+            return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
+        }
+        Ok(Self(path))
+    }
+}
+
+/// The dotted form, in which a dot that belongs to a name is a slash.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let swap = |c| match c {
+            '/' => '.',
+            '.' => '/',
+            other => other,
+        };
+        let dotted: String = self.0.chars().map(swap).collect();
+        f.write_str(&dotted)
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cases of systemd's own test-sysctl-util.c.
+    #[test]
+    fn names_mean_what_systemd_takes_them_for() {
+        for (name, path) in [
+            ("a.b.c", "a/b/c"),
+            ("a/b/c", "a/b/c"),
+            ("a/b.c/d", "a/b.c/d"),
+            ("a.b/c.d", "a/b.c/d"),
+            ("net.ipv4.conf.enp3s0/200.forwarding", "net/ipv4/conf/enp3s0.200/forwarding"),
+            ("net/ipv4/conf/enp3s0.200/forwarding", "net/ipv4/conf/enp3s0.200/forwarding"),
+            ("a...b...c", "a/b/c"),
+            ("a///b///c", "a/b/c"),
+            (".a...b...c", "a/b/c"),
+            ("/a///b///c", "a/b/c"),
+        ] {
+            assert_eq!(path_of(name), path, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_reads_back_from_its_dotted_form() {
+        for name in ["net.ipv4.ip_forward", "net/ipv4/conf/eth0.100/arp_ignore"] {
+            let key: Key = name.parse().unwrap();
+            assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_or_break_a_line_are_refused() {
+        for name in [
+            "",
+            " ",
+            "..",
+            "net/../../etc/passwd",
+            "a./.b",
+            "-w net.ipv4.ip_forward=1",
+            "-net.ipv4.ip_forward",
+            "net.ipv4.ip_forward=1",
+            "a\nb.c=1",
+            "#a.b",
+            ";a.b",
+            "a.b\0c",
+        ] {
+            name.parse::<Key>().unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The value of a parameter, compared as the kernel would read it.
+
+use super::Key;
+use crate::{Error, Result};
+
+/// The value of a parameter. Two are equal where the kernel makes no difference between them: white space,
+/// hexadecimal and octal numbers, and lists of ranges have many spellings (lib/kstrtox.c, proc_do_large_bitmap).
+#[derive(Clone, Debug)]
+pub struct Setting {
+    text: String,
+    verbatim: bool,
+}
+
+/// Parameters that hold a text or a bit mask: what looks like a number in them is none.
+const VERBATIM: [&str; 9] = [
+    "kernel/core_pattern",
+    "kernel/domainname",
+    "kernel/hostname",
+    "kernel/hotplug",
+    "kernel/modprobe",
+    "kernel/poweroff_cmd",
+    "net/core/flow_limit_cpu_bitmap",
+    "net/core/rps_default_mask",
+    "net/ipv4/tcp_fastopen_key",
+];
+
+impl Setting {
+    /// Returns the value of `key` that `text` means.
+    pub fn new(key: &Key, text: &str) -> Self {
+        Self { text: text.trim().to_owned(), verbatim: VERBATIM.contains(&key.path()) }
+    }
+
+    /// Returns the value as it was written or read, without the white space around it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn canonical(&self) -> Vec<String> {
+        if self.verbatim {
+            return vec![self.text.clone()];
+        }
+        self.text.split_whitespace().map(canonical_word).collect()
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text || self.canonical() == other.canonical()
+    }
+}
+
+/// Returns the value of `key` that a person means by `text`, or why it cannot be one.
+pub(super) fn checked(key: &Key, text: &str) -> Result<String> {
+    if text.contains(['\n', '\r', '\0']) {
+        return Err(Error::invalid(format!(
+            "cannot set {key}: its value has a line break or a zero byte in it; take it out"
+        )));
+    }
+    let text = text.trim();
+    Ok(match truth(text) {
+        Some(digit) if !VERBATIM.contains(&key.path()) => digit.into(),
+        _ => text.into(),
+    })
+}
+
+/// Returns the digit for a word that ansible.posix.sysctl takes for a truth value.
+fn truth(word: &str) -> Option<&'static str> {
+    match word.to_lowercase().as_str() {
+        "y" | "yes" | "on" | "t" | "true" => Some("1"),
+        "n" | "no" | "off" | "f" | "false" => Some("0"),
+        _ => None,
+    }
+}
+
+/// Returns the one spelling of a word that stands for all that mean the same.
+fn canonical_word(word: &str) -> String {
+    match (integer(word), ranges(word)) {
+        (Some(number), _) => number.to_string(),
+        (None, Some(ranges)) => spelled(&ranges),
+        (None, None) => word.to_owned(),
+    }
+}
+
+/// Returns the number that a C literal of any base means (simple_strtoul with base 0).
+fn integer(word: &str) -> Option<i128> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, word),
+    };
+    let (radix, digits) = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(digits) => (16, digits),
+        None if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
+        None => (10, digits),
+    };
+    // from_str_radix would take a second sign.
+    let first = digits.chars().next()?;
+    if !first.is_ascii_hexdigit() {
+        return None;
+    }
+    i128::from_str_radix(digits, radix).ok().map(|number| sign * number)
+}
+
+/// Returns the ranges of a list like `1,3-5`, sorted and joined, as the kernel shows a bitmap.
+fn ranges(word: &str) -> Option<Vec<(u64, u64)>> {
+    let mut ranges = word.split(',').map(range).collect::<Option<Vec<_>>>()?;
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(previous) if first <= previous.1.saturating_add(1) => previous.1 = previous.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    Some(joined)
+}
+
+fn range(text: &str) -> Option<(u64, u64)> {
+    let number = |text: &str| match text.strip_prefix('0') {
+        Some("") => Some(0),
+        // Octal in other places, and never what the kernel shows.
+        Some(_) => None,
+        None => text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?,
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (number(first)?, number(last)?);
+    (first <= last).then_some((first, last))
+}
+
+fn spelled(ranges: &[(u64, u64)]) -> String {
+    let words: Vec<String> = ranges
+        .iter()
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        })
+        .collect();
+    words.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &str, b: &str) -> bool {
+        let key: Key = "net.ipv4.some_key".parse().unwrap();
+        Setting::new(&key, a) == Setting::new(&key, b)
+    }
+
+    #[test]
+    fn spellings_of_one_value_are_equal() {
+        for (asked, read) in [
+            ("1", " 1\n"),
+            ("4096 87380  6291456", "4096\t87380\t6291456\n"),
+            ("0x2", "2"),
+            ("010", "8"),
+            ("0X1F", "31"),
+            ("-1", "-1"),
+            ("1,2,3", "1-3"),
+            ("3,2,1", "1-3"),
+            ("1-3,5,4", "1-5"),
+            ("8080,8080", "8080"),
+            ("1-1", "1"),
+            ("1,2-5,10-20", "1-5,10-20"),
+            ("00", "0"),
+            ("", "\n"),
+        ] {
+            assert!(same(asked, read), "{asked:?} {read:?}");
+        }
+    }
+
+    #[test]
+    fn different_values_are_not_equal() {
+        for (asked, read) in [
+            ("1", "0"),
+            ("1 2", "12"),
+            ("1 2", "1"),
+            ("010", "10"),
+            ("1-3", "1,3"),
+            ("cubic", "CUBIC"),
+            ("08", "8"),
+            ("+1", "1"),
+            ("--1", "1"),
+            ("-0x1", "1"),
+            ("", "0"),
+            ("1", "true"),
+        ] {
+            assert!(!same(asked, read), "{asked:?} {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_compared_to_the_letter() {
+        let key: Key = "kernel.hostname".parse().unwrap();
+        assert_ne!(Setting::new(&key, "010"), Setting::new(&key, "8"));
+        assert_eq!(checked(&key, "on").unwrap(), "on");
+    }
+
+    #[test]
+    fn words_for_truth_become_digits() {
+        let key: Key = "net.ipv4.ip_forward".parse().unwrap();
+        for (word, digit) in [("yes", "1"), ("True", "1"), ("off", "0"), ("f", "0"), ("2", "2")] {
+            assert_eq!(checked(&key, word).unwrap(), digit);
+        }
+    }
+
+    #[test]
+    fn a_value_that_would_break_the_line_is_refused() {
+        let key: Key = "kernel.hostname".parse().unwrap();
+        for value in ["a\nb=1", "a\0", "a\rb"] {
+            checked(&key, value).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A host of the test's own: a network namespace for its thread, a directory for its files.
+
+use std::path::Path;
+use std::process::Command;
+
+use lvs_host::{Report, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Gives the calling thread a network namespace of its own with the interface v0, which has a carrier, and lo.
+pub(crate) fn enter_network() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    ip("link set lo up");
+    ip("link add v0 type veth peer name v0-far");
+    ip("link set v0-far up");
+    ip("link set v0 up");
+}
+
+/// Runs ip(8) with the words of `arguments`; returns what it prints.
+pub(crate) fn ip(arguments: &str) -> String {
+    let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Returns the resource that a task's arguments describe.
+pub(crate) fn resource<R: DeserializeOwned>(arguments: Value) -> R {
+    serde_json::from_value(arguments).unwrap()
+}
+
+/// Applies a resource as every resource must let itself be applied: check first, which changes nothing and predicts
+/// the plan; then apply; then once more, which changes nothing. `look` shows the host to other eyes.
+pub(crate) fn apply_by_the_laws<R: Resource>(resource: &R, look: impl Fn() -> String) -> Report<R> {
+    let before = look();
+    let checked = resource.check().unwrap();
+    assert_eq!(look(), before, "check changed the host");
+    let applied = resource.apply().unwrap();
+    assert_eq!(applied.plan, checked.plan, "apply did what check had not said");
+    let after = look();
+    assert_eq!(before == after, applied.plan.is_empty(), "changed is not what happened:\n{before}\n{after}");
+    assert!(resource.apply().unwrap().plan.is_empty(), "a second apply changed something");
+    assert_eq!(look(), after, "a second apply changed the host");
+    applied
+}
+
+/// Applies a resource that must fail and leave the host as it was; returns the sentence.
+pub(crate) fn fail_by_the_laws<R: Resource>(resource: &R, look: impl Fn() -> String) -> String {
+    let before = look();
+    let error = resource.apply().err().expect("this must fail");
+    assert_eq!(look(), before, "a failure left changes");
+    assert!(!error.left_changes());
+    error.sentence()
+}
+
+/// Returns every file below `directory` with its content, inode and time of change.
+#[allow(dead_code, reason = "not every test binary has files")]
+pub(crate) fn files(directory: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            lines.push(format!("{}\n{}", path.display(), files(&path)));
+        } else {
+            let (meta, text) = (path.metadata().unwrap(), std::fs::read(&path).unwrap());
+            let text = String::from_utf8_lossy(&text);
+            lines.push(format!(
+                "{} {} {}.{} {text:?}",
+                path.display(),
+                meta.ino(),
+                meta.mtime(),
+                meta.mtime_nsec()
+            ));
+        }
+    }
+    lines.sort();
+    lines.join("\n")
+}

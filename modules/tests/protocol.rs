@@ -1,0 +1,219 @@
+//! The binaries as Ansible calls them: a file of JSON or standard input, one JSON object on standard output.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const SYSCTL: &str = env!("CARGO_BIN_EXE_sysctl");
+const ALIAS: &str = env!("CARGO_BIN_EXE_interface_alias");
+
+/// Gives the calling thread, and what it starts, a network namespace of its own with the interface v0.
+fn enter_network() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    for arguments in ["link set lo up", "link add v0 type veth peer name v0-far", "link set v0 up"] {
+        assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
+    }
+}
+
+fn run(command: &mut Command, input: &str) -> Output {
+    let pipe = || Stdio::piped();
+    let mut child = command.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+    // It may refuse its arguments before it reads.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Returns the answer of a run: exactly one line of JSON, nothing on standard error.
+fn answer(output: &Output) -> Value {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(text).unwrap()
+}
+
+fn succeed(module: &str, task: &Value) -> Value {
+    let output = run(&mut Command::new(module), &task.to_string());
+    let answer = answer(&output);
+    assert!(output.status.success(), "{answer}");
+    assert_ne!(answer["failed"], json!(true));
+    answer
+}
+
+/// Returns everything on this host that a task could have changed.
+fn host() -> String {
+    let show = |command: &str| {
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        assert!(output.status.success(), "{command}");
+        String::from_utf8(output.stdout).unwrap().replace(" tentative", "")
+    };
+    let etc = show("cd /etc && ls -lR --time-style=full-iso sysctl*");
+    etc + &show("ip -o address; ip route show table all; ip -6 route; cat /proc/sys/net/ipv4/ip_forward")
+}
+
+#[test]
+fn arguments_come_from_the_named_file_or_from_standard_input() {
+    enter_network();
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false}).to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("args");
+    std::fs::write(&file, &task).unwrap();
+    let changed = |output: &Output| answer(output)["changed"].clone();
+    assert_eq!(changed(&run(Command::new(SYSCTL).arg(&file), "")), json!(true));
+    assert_eq!(changed(&run(Command::new(SYSCTL).arg("-"), &task)), json!(false));
+    assert_eq!(changed(&run(&mut Command::new(SYSCTL), &task)), json!(false));
+}
+
+#[test]
+fn the_version_is_told() {
+    for (module, name) in [(SYSCTL, "sysctl"), (ALIAS, "interface_alias")] {
+        let output = run(Command::new(module).arg("--version"), "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text, format!("{name} (lvs.host) {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn a_task_is_predicted_done_and_then_left_alone() {
+    enter_network();
+    let file = "/etc/sysctl.d/50-protocol-test.conf";
+    for (module, task) in [
+        (ALIAS, json!({"name": "v0:1", "address": "192.0.2.10", "netmask": "255.255.255.0"})),
+        (SYSCTL, json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": file})),
+    ] {
+        let mut check = task.clone();
+        check["_ansible_check_mode"] = json!(true);
+        let before = host();
+        let predicted = succeed(module, &check);
+        assert_eq!(host(), before, "check mode changed the host");
+        let done = succeed(module, &task);
+        assert_eq!(done, predicted);
+        assert_eq!(done["changed"], json!(true));
+        let after = host();
+        assert_ne!(after, before);
+        assert_eq!(succeed(module, &task)["changed"], json!(false));
+        assert_eq!(host(), after, "inode, time and all");
+    }
+}
+
+#[test]
+fn a_diff_is_given_when_asked_for() {
+    enter_network();
+    let mut task = json!({"name": "v0:1", "address": "192.0.2.10/24", "_ansible_diff": true, "_ansible_check_mode": true});
+    let diff = succeed(ALIAS, &task)["diff"][0].clone();
+    assert_eq!(diff["before_header"], json!("v0"));
+    assert!(
+        diff["after"].as_str().unwrap().contains("192.0.2.10/24 brd 192.0.2.255 scope global v0:1\n"),
+        "{diff}"
+    );
+    task["_ansible_diff"] = json!(false);
+    assert_eq!(succeed(ALIAS, &task).get("diff"), None);
+}
+
+#[test]
+fn options_that_are_null_and_ansibles_own_are_not_the_modules() {
+    enter_network();
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 0, "persist": false, "val": null, "sysctl_file": null,
+        "_ansible_version": "2.19", "_ansible_something_new": {"a": [1]}});
+    assert_eq!(succeed(SYSCTL, &task)["changed"], json!(false));
+}
+
+#[test]
+fn bad_input_gets_one_sentence_that_names_the_item_and_changes_nothing() {
+    enter_network();
+    let both = |input: &'static str, named: &'static str| [(SYSCTL, input, named), (ALIAS, input, named)];
+    let mut cases = vec![
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward"}"#, "value cannot be None"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": " "}"#, "value cannot be blank"),
+        (SYSCTL, r#"{"name": " ", "value": 1}"#, "name cannot be blank"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": {"a": 1}}"#, "option value"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": 1, "state": "gone"}"#, "option state"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": 1, "reload": "maybe"}"#, "option reload"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": "here"}"#, "sysctl_file here"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "value": "1\nkernel.x=1"}"#, "line break"),
+        (SYSCTL, r#"{"name": "net.ipv4.no_such", "value": 1}"#, "net.ipv4.no_such"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_default_ttl", "value": 999}"#, "net.ipv4.ip_default_ttl to 999"),
+        (SYSCTL, r#"{"name": "../../etc/passwd", "value": 1}"#, "../../etc/passwd"),
+        (SYSCTL, r#"{"name": "net.ipv4.ip_forward", "key": "a.b", "value": 1}"#, "name"),
+        (ALIAS, r#"{"name": "v0:1"}"#, "address"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2"}"#, "192.0.2"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2.1"}"#, "prefix"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2.1/33"}"#, "prefix 33"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2.1", "prefix": -1}"#, "option prefix"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2.1", "netmask": "255.0.255.0"}"#, "255.0.255.0"),
+        (ALIAS, r#"{"name": "v0:1", "address": "2001:db8::1/64"}"#, "label v0:1"),
+        (ALIAS, r#"{"name": "nowhere:1", "address": "192.0.2.1/24"}"#, "interface nowhere"),
+        (ALIAS, r#"{"name": 7.5, "address": ["192.0.2.1/24"]}"#, "option address"),
+        (ALIAS, r#"{"name": "v0", "state": "absent"}"#, "v0"),
+    ];
+    cases.extend(both("", "there are none"));
+    cases.extend(both(" \n", "there are none"));
+    cases.extend(both("no JSON", "no JSON"));
+    cases.extend(both(r#"{"name": "v0""#, "no JSON"));
+    cases.extend(both(r#"["v0"]"#, "one JSON object"));
+    cases.extend(both(r#"{"name": "\udcff"}"#, "no JSON"));
+    cases.extend(both(r#"{"name": null, "value": 1}"#, "name"));
+    cases.extend(both(r#"{"name": "v0", "nmae": 1}"#, "option nmae"));
+    for (module, input, named) in cases {
+        let before = host();
+        let output = run(&mut Command::new(module), input);
+        assert_eq!(output.status.code(), Some(1), "{input}");
+        let answer = answer(&output);
+        assert_eq!(answer["failed"], json!(true), "{input}");
+        assert_eq!(answer["changed"], json!(false), "{input}");
+        let msg = answer["msg"].as_str().unwrap();
+        assert!(msg.contains(named), "{input}: {msg}");
+        assert!(!msg.contains('\n') && !msg.contains("panicked"), "{input}: {msg}");
+        assert_eq!(host(), before, "{input}");
+    }
+}
+
+#[test]
+fn a_file_of_arguments_that_is_not_there_is_named() {
+    let output = run(Command::new(SYSCTL).arg("/no/such/file"), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(answer(&output)["msg"].as_str().unwrap().contains("/no/such/file"));
+}
+
+#[test]
+fn without_privilege_nothing_is_set_and_the_sentence_says_what_is_needed() {
+    enter_network();
+    // Root without the capability is refused as anybody is, in a user namespace too.
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--bounding-set", "-net_admin", ALIAS]);
+    let task = json!({"name": "v0:1", "address": "192.0.2.1/24"}).to_string();
+    let before = host();
+    let output = run(&mut unprivileged, &task);
+    assert_eq!(output.status.code(), Some(1));
+    let msg = answer(&output)["msg"].as_str().unwrap().to_owned();
+    assert!(msg.starts_with("cannot add 192.0.2.1/24 on v0 as v0:1: Operation not permitted"), "{msg}");
+    assert!(msg.contains("root"), "{msg}");
+    assert_eq!(host(), before);
+    let check = task.replacen('{', r#"{"_ansible_check_mode": true, "#, 1);
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--bounding-set", "-net_admin", ALIAS]);
+    assert_eq!(
+        answer(&run(&mut unprivileged, &check))["changed"],
+        json!(true),
+        "check mode needs no privilege"
+    );
+}
+
+#[test]
+#[ignore = "needs root: only it can become another user"]
+fn another_user_is_told_to_become_root() {
+    enter_network();
+    for (module, task) in [
+        (ALIAS, json!({"name": "v0:1", "address": "192.0.2.1/24"})),
+        (SYSCTL, json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false})),
+        (SYSCTL, json!({"name": "net.ipv4.ip_forward", "value": 1, "reload": false})),
+    ] {
+        let before = host();
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", module]);
+        let output = run(&mut nobody, &task.to_string());
+        let msg = answer(&output)["msg"].as_str().unwrap().to_owned();
+        assert!(msg.contains("become: true"), "{msg}");
+        assert_eq!(host(), before);
+    }
+}

@@ -92,7 +92,7 @@ on() {
 connect() {
     local device=$1 address=$2 neighbour=$3 far_address=$4
     ip link add "$device" type veth peer name eth0 netns "$neighbour"
-    ip address add "$address" dev "$device"
+    ip address add "$address" brd + dev "$device"
     ip link set "$device" up
     on "$neighbour" ip address add "$far_address" dev eth0
     on "$neighbour" ip link set eth0 up

@@ -62,7 +62,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     draft
         .fill(path, content)
         .and_then(|()| draft.publish(path, directory))
-        .map_err(Error::path("replace", path))
+        .map_err(Error::path("write", path))
 }
 
 /// Returns where `path` leads; a link may lead to a file that does not exist yet.
@@ -98,7 +98,7 @@ impl Draft {
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(Error::path("create", &path))?;
+            .map_err(Error::path("write", target))?;
         Ok(Self { path, file })
     }
 

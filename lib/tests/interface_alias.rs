@@ -1,5 +1,7 @@
 //! Aliases on the real kernel, each test in a network namespace of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
 mod host;
 
 use host::{apply_by_the_laws, enter_network, fail_by_the_laws, ip, resource};

@@ -1,5 +1,7 @@
 //! Parameters on the real kernel and in real files: each test in a network namespace and a directory of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
 mod host;
 
 use std::fs;

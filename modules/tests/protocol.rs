@@ -1,5 +1,7 @@
 //! The binaries as Ansible calls them: a file of JSON or standard input, one JSON object on standard output.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -8,11 +10,18 @@ use serde_json::{Value, json};
 const SYSCTL: &str = env!("CARGO_BIN_EXE_sysctl");
 const ALIAS: &str = env!("CARGO_BIN_EXE_interface_alias");
 
-/// Gives the calling thread, and what it starts, a network namespace of its own with the interface v0.
-fn enter_network() {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-    for arguments in ["link set lo up", "link add v0 type veth peer name v0-far", "link set v0 up"] {
-        assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
+/// Gives the calling thread, and what it starts, a host of its own: the interface v0 and an empty /etc/sysctl.d.
+fn enter_host() {
+    use nix::sched::CloneFlags;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
+    for command in [
+        "mount --no-mtab -t tmpfs -o mode=755 etc /etc/sysctl.d",
+        "ip link set lo up",
+        "ip link add v0 type veth peer name v0-far",
+        "ip link set v0 up",
+    ] {
+        let mut words = command.split(' ');
+        assert!(Command::new(words.next().unwrap()).args(words).status().unwrap().success(), "{command}");
     }
 }
 
@@ -53,7 +62,7 @@ fn host() -> String {
 
 #[test]
 fn arguments_come_from_the_named_file_or_from_standard_input() {
-    enter_network();
+    enter_host();
     let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false}).to_string();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("args");
@@ -75,7 +84,7 @@ fn the_version_is_told() {
 
 #[test]
 fn a_task_is_predicted_done_and_then_left_alone() {
-    enter_network();
+    enter_host();
     let file = "/etc/sysctl.d/50-protocol-test.conf";
     for (module, task) in [
         (ALIAS, json!({"name": "v0:1", "address": "192.0.2.10", "netmask": "255.255.255.0"})),
@@ -98,7 +107,7 @@ fn a_task_is_predicted_done_and_then_left_alone() {
 
 #[test]
 fn a_diff_is_given_when_asked_for() {
-    enter_network();
+    enter_host();
     let mut task = json!({"name": "v0:1", "address": "192.0.2.10/24", "_ansible_diff": true, "_ansible_check_mode": true});
     let diff = succeed(ALIAS, &task)["diff"][0].clone();
     assert_eq!(diff["before_header"], json!("v0"));
@@ -112,7 +121,7 @@ fn a_diff_is_given_when_asked_for() {
 
 #[test]
 fn options_that_are_null_and_ansibles_own_are_not_the_modules() {
-    enter_network();
+    enter_host();
     let task = json!({"name": "net.ipv4.ip_forward", "value": 0, "persist": false, "val": null, "sysctl_file": null,
         "_ansible_version": "2.19", "_ansible_something_new": {"a": [1]}});
     assert_eq!(succeed(SYSCTL, &task)["changed"], json!(false));
@@ -120,7 +129,7 @@ fn options_that_are_null_and_ansibles_own_are_not_the_modules() {
 
 #[test]
 fn bad_input_gets_one_sentence_that_names_the_item_and_changes_nothing() {
-    enter_network();
+    enter_host();
     let both = |input: &'static str, named: &'static str| [(SYSCTL, input, named), (ALIAS, input, named)];
     let mut cases = vec![
         (SYSCTL, r#"{"name": "net.ipv4.ip_forward"}"#, "value cannot be None"),
@@ -177,7 +186,7 @@ fn a_file_of_arguments_that_is_not_there_is_named() {
 
 #[test]
 fn without_privilege_nothing_is_set_and_the_sentence_says_what_is_needed() {
-    enter_network();
+    enter_host();
     // Root without the capability is refused as anybody is, in a user namespace too.
     let mut unprivileged = Command::new("setpriv");
     unprivileged.args(["--bounding-set", "-net_admin", ALIAS]);
@@ -202,7 +211,7 @@ fn without_privilege_nothing_is_set_and_the_sentence_says_what_is_needed() {
 #[test]
 #[ignore = "needs root: only it can become another user"]
 fn another_user_is_told_to_become_root() {
-    enter_network();
+    enter_host();
     for (module, task) in [
         (ALIAS, json!({"name": "v0:1", "address": "192.0.2.1/24"})),
         (SYSCTL, json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false})),

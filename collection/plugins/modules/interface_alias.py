@@ -26,7 +26,9 @@ options:
   address:
     description:
       - The IP address, V(192.0.2.10), or the address with the length of its prefix, V(192.0.2.10/24).
-      - Required with O(state=present).
+      - Required with O(state=present), and with O(state=absent) unless O(name) or O(label) gives a label.
+      - Without a prefix an address on C(lo) is a single one, C(/32) or C(/128); on any other interface O(state=present)
+        requires one.
     type: str
     aliases: [ip]
   netmask:
@@ -42,7 +44,9 @@ options:
   label:
     description:
       - The label of an IPv4 address, whole, V(eth0:1), or only the part after the colon, V(1).
-      - By default the label in O(name).
+      - By default the label in O(name). Where neither is given, a new address gets the interface's name for a label, as the
+        kernel has it, and the label of one that is there is left as it is.
+      - Another address that holds the label is replaced, as C(ifconfig) does.
     type: str
   state:
     description:
@@ -95,18 +99,22 @@ changes:
       type: str
       sample: eth0
     address:
-      description: The address with the length of its prefix.
+      description: The address.
       type: str
-      sample: 192.0.2.10/24
+      sample: 192.0.2.10
+    prefix:
+      description: The length of the prefix, which tells IPv4 addresses apart. Not given for IPv6.
+      type: int
+      sample: 24
     before:
-      description: The address as it was found. Null where there was none.
-      type: raw
+      description: The attributes found, such as C(label), C(prefix), C(broadcast) and C(scope). Null where there was no such address.
+      type: dict
     after:
-      description: The address as it is now. Null where there is none any more.
-      type: raw
+      description: The attributes now in force. Null where there is no such address any more.
+      type: dict
 msg:
   description: What could not be done, and why.
   returned: failure
   type: str
-  sample: 'cannot add 192.0.2.10/24 to eth7: there is no such interface'
+  sample: 'cannot find the interface eth7: there is none of that name; check the name with `ip link`'
 '''

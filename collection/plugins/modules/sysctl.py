@@ -30,6 +30,8 @@ options:
     description:
       - The value wanted, as text, a number or a boolean.
       - Required with O(state=present).
+      - V(true), V(yes) and V(on) mean V(1); V(false), V(no) and V(off) mean V(0).
+      - Values are compared as the kernel reads them, so white space, V(0x10) for V(16) or V(1,2,3) for V(1-3) change nothing.
       - YAML reads V(0644) as an octal number. Quote a value whose digits have to stay as they are.
     type: raw
     aliases: [val]

@@ -15,7 +15,7 @@ help:
 	@echo 'make modules     the plain binaries, in target/modules'
 
 demo: modules $(VENV)/ansible
-	molecule/need.sh ip=iproute2 unshare=util-linux ping=iputils-ping
+	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	python3 collection/assemble.py --modules target/modules --out $(COLLECTION)
 	playbooks/demo.sh
 
@@ -33,7 +33,7 @@ unit:
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
-	$(VENV)/bin/molecule test --all
+	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
 endif

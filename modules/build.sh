@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+command -v cargo >/dev/null || {
+    echo "Rust is missing: install it with rustup (https://rustup.rs), version 1.88 or newer." >&2
+    exit 1
+}
 machine=$(uname -m)
 musl=$machine-unknown-linux-musl
 gnu=$machine-unknown-linux-gnu

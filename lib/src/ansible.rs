@@ -117,6 +117,9 @@ fn success<R: Resource>(resource: &R, report: &Report<R>, wishes: &Wishes) -> Va
         "changed": !report.plan.is_empty(),
         "changes": changes(&report.plan),
     });
+    for (key, value) in resource.remarks(report) {
+        answer[key] = value;
+    }
     if !report.warnings.is_empty() {
         answer["warnings"] = json!(report.warnings);
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -63,6 +63,23 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
         .fill(path, content)
         .and_then(|()| draft.publish(path, directory))
         .map_err(Error::path("write", path))
+}
+
+/// Copies the file that `path` leads to, with mode, owner and extended attributes, to a new name beside it that
+/// no boot reads; returns that name, nothing if there is no such file.
+pub fn back_up(path: &Path) -> Result<Option<PathBuf>> {
+    let path = &destination(path)?;
+    let Some(content) = read(path)? else { return Ok(None) };
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let copy = path.with_file_name(format!("{name}.{}.{}~", std::process::id(), now.as_millis()));
+    let draft = Draft::create(&copy)?;
+    draft
+        .fill(path, &content)
+        .and_then(|()| draft.publish(&copy, directory))
+        .map_err(Error::path("back up", path))?;
+    Ok(Some(copy))
 }
 
 /// Returns where `path` leads; a link may lead to a file that does not exist yet.

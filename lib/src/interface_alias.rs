@@ -254,7 +254,7 @@ impl Resource for InterfaceAlias {
         (item.interface.clone(), format!("{}{address}", item.address))
     }
 
-    fn warnings(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
+    fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         let (Some(label), Some(wanted), false) = (&self.label, self.address, self.present) else {
             return Ok(Vec::new());
         };

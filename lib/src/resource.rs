@@ -10,6 +10,7 @@ use std::fmt::{self, Debug, Display};
 
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::file::Lock;
 use crate::{Error, Result};
@@ -82,9 +83,15 @@ pub trait Resource {
         false
     }
 
-    /// Returns what the person should know, when checking and applying alike. Only reads.
-    fn warnings(&self, _found: &State<Self>, _plan: &Plan<Self>) -> Result<Vec<String>> {
+    /// Returns what the person should know, or an error if the plan must not be carried out; when checking and
+    /// applying alike. Only reads.
+    fn review(&self, _found: &State<Self>, _plan: &Plan<Self>) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Returns further keys of the answer, besides what changed.
+    fn remarks(&self, _report: &Report<Self>) -> Map<String, Value> {
+        Map::new()
     }
 
     /// Does what follows a verified change and is not state; returns warnings for what failed of it.
@@ -115,7 +122,7 @@ pub trait Resource {
     fn compare(&self) -> Result<Report<Self>> {
         let found = self.observe()?;
         let plan = Plan::between(&found, &self.target(&found)?);
-        let warnings = self.warnings(&found, &plan)?;
+        let warnings = self.review(&found, &plan)?;
         Ok(Report { found, plan, warnings })
     }
 
@@ -369,6 +376,7 @@ mod tests {
         }
 
         fn write(&self, _now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+            assert!(SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM), "signals are held back");
             self.there.borrow_mut().extend(self.intruder);
             for (item, change) in plan.iter() {
                 self.write_one(*item, change.after)?;

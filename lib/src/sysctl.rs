@@ -4,70 +4,47 @@
 //! refuses is never stored; a file that cannot be written puts the kernel back.
 
 mod boot;
+mod coupling;
 mod key;
+mod options;
 mod runtime;
+mod scope;
 mod text;
 mod value;
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 
 pub use key::Key;
 pub use text::Line;
 pub use value::Setting;
 
-use crate::ansible::{Flag, Text};
 use crate::file::{self, Lock};
-use crate::resource::{Mode, Plan, Resource, State};
+use crate::resource::{Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
+use options::Options;
 use runtime::ProcSys;
+use scope::Scope;
 
 /// Kernel parameters and what a task wants of them.
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "Arguments")]
+#[serde(try_from = "options::Arguments")]
 pub struct Sysctl {
-    /// Each parameter's value; none is for a line to be removed.
-    wanted: BTreeMap<Key, Option<String>>,
-    /// Whether the running kernel is read and set.
-    runtime: bool,
-    /// Whether a file is read and set.
-    persist: bool,
-    /// The file that the task names.
-    file: Option<PathBuf>,
-    /// Whether a parameter that this kernel does not have is passed over.
-    lenient: bool,
+    options: Options,
     /// Where /proc and /etc are; a test has its own.
     root: PathBuf,
+    /// What the names mean on this host; found once, so that the same entries are compared before and after.
+    scope: OnceCell<Scope>,
+    /// The copies that were made of files, by the file.
+    backups: RefCell<BTreeMap<PathBuf, PathBuf>>,
 }
 
-/// The options of the task, those of ansible.posix.sysctl and ours.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Arguments {
-    #[serde(alias = "key")]
-    name: Option<Text>,
-    #[serde(alias = "val")]
-    value: Option<Text>,
-    state: Option<Presence>,
-    reload: Option<Flag>,
-    sysctl_set: Option<Flag>,
-    sysctl_file: Option<Text>,
-    ignoreerrors: Option<Flag>,
-    persist: Option<Flag>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Presence {
-    #[default]
-    Present,
-    Absent,
-}
-
-/// What can differ: a parameter in the kernel, or its line in a file.
+/// What can differ: a parameter in the kernel, its lines in a file, or an act that leaves nothing to compare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "layer", rename_all = "lowercase")]
 pub enum Item {
@@ -78,10 +55,15 @@ pub enum Item {
     },
     /// The parameter's lines in a file.
     Persistent {
-        /// Its name.
+        /// Its name; may be a pattern.
         key: Key,
         /// Which file.
         file: PathBuf,
+    },
+    /// Writing a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
+    Effect {
+        /// Its name.
+        key: Key,
     },
 }
 
@@ -94,147 +76,175 @@ pub enum Value {
     Lines(Vec<Line>),
 }
 
-impl TryFrom<Arguments> for Sysctl {
+impl TryFrom<options::Arguments> for Sysctl {
     type Error = Error;
 
-    fn try_from(arguments: Arguments) -> Result<Self> {
-        let flag = |option: Option<Flag>, default| option.map_or(default, |flag| flag.0);
-        let present = arguments.state.unwrap_or_default() == Presence::Present;
-        let persist = flag(arguments.persist, true);
-        let runtime = flag(arguments.reload, true) || flag(arguments.sysctl_set, false) || !persist;
-        if !present && !persist {
-            return Err(Error::invalid(
-                "cannot use persist: false with state: absent, which takes lines out of files; leave one of them out",
-            ));
-        }
-        let file = arguments.sysctl_file.map(|file| absolute(&file.0));
+    fn try_from(arguments: options::Arguments) -> Result<Self> {
         Ok(Self {
-            wanted: one_parameter(arguments.name, arguments.value, present)?,
-            runtime: runtime && present,
-            persist,
-            file: file.transpose()?,
-            lenient: flag(arguments.ignoreerrors, false),
+            options: arguments.try_into()?,
             root: PathBuf::from("/"),
+            scope: OnceCell::new(),
+            backups: RefCell::default(),
         })
     }
-}
-
-/// Returns the one parameter of a task; the sentences about blanks are those of ansible.posix.sysctl.
-fn one_parameter(
-    name: Option<Text>,
-    value: Option<Text>,
-    present: bool,
-) -> Result<BTreeMap<Key, Option<String>>> {
-    let name = name.ok_or_else(|| Error::invalid("cannot do without option name: give it"))?;
-    if name.0.trim().is_empty() {
-        return Err(Error::invalid("name cannot be blank"));
-    }
-    let key: Key = name.0.parse()?;
-    if !present {
-        return Ok(BTreeMap::from([(key, None)]));
-    }
-    let value = value.ok_or_else(|| Error::invalid("value cannot be None"))?;
-    if value.0.trim().is_empty() {
-        return Err(Error::invalid("value cannot be blank"));
-    }
-    let value = value::checked(&key, &value.0)?;
-    Ok(BTreeMap::from([(key, Some(value))]))
-}
-
-fn absolute(path: &str) -> Result<PathBuf> {
-    let path = Path::new(path);
-    if path.is_absolute() && path.file_name().is_some() {
-        return Ok(path.to_owned());
-    }
-    Err(Error::invalid(format!(
-        "cannot use sysctl_file {}: give the full path of a file, like /etc/sysctl.d/50-lvs.conf",
-        path.display()
-    )))
 }
 
 impl Sysctl {
     /// Returns the same resource on a host whose root directory is `root`, for tests.
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
-        self.file = self.file.map(|file| inside(root, &file));
+        self.options.file = self.options.file.map(|file| inside(root, &file));
         self.root = root.to_owned();
         self
     }
 
+    fn scope(&self) -> Result<&Scope> {
+        if let Some(scope) = self.scope.get() {
+            return Ok(scope);
+        }
+        let scope = Scope::find(&self.options, &ProcSys::open(&self.root)?)?;
+        Ok(self.scope.get_or_init(|| scope))
+    }
+
     /// Returns the file that is written, then those that must not name the same parameters.
     fn files(&self) -> Vec<PathBuf> {
-        match &self.file {
-            _ if !self.persist => Vec::new(),
+        match &self.options.file {
+            _ if !self.options.persist => Vec::new(),
             Some(file) => vec![file.clone()],
             None => boot::default_files(&self.root),
         }
     }
 
-    /// Adds what the kernel holds of the wanted parameters.
+    /// Adds what the kernel holds of the parameters in scope.
     fn observe_kernel(&self, state: &mut State<Self>) -> Result<()> {
         let kernel = ProcSys::open(&self.root)?;
-        for key in self.wanted.keys() {
-            match kernel.read(key)? {
-                Some(setting) => {
-                    state.insert(Item::Runtime { key: key.clone() }, Value::Set(setting));
-                }
-                None if self.lenient => {}
-                None => return Err(runtime::unknown(key)),
+        let scope = self.scope()?;
+        for key in scope.set.keys().chain(&scope.followers) {
+            if let Some(setting) = kernel.read(key)? {
+                state.insert(Item::Runtime { key: key.clone() }, Value::Set(setting));
             }
         }
         Ok(())
     }
 
-    /// Adds the lines that `file` holds of the wanted parameters.
+    /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
     fn observe_file(&self, file: &Path, state: &mut State<Self>) -> Result<()> {
         let content = file::read(file)?.unwrap_or_default();
-        let mut found = text::assignments(&content);
-        for key in self.wanted.keys() {
-            if let Some(lines) = found.remove(key.path()) {
-                let item = Item::Persistent { key: key.clone(), file: file.to_owned() };
-                state.insert(item, Value::Lines(lines));
+        let stored = &self.scope()?.stored;
+        for (path, lines) in text::assignments(&content) {
+            let key = Key::at(path);
+            if self.options.exclusive || stored.contains_key(&key) {
+                state.insert(Item::Persistent { key, file: file.to_owned() }, Value::Lines(lines));
             }
         }
         Ok(())
     }
 
-    /// Writes the planned parameters to the kernel.
-    fn write_kernel(&self, plan: &Plan<Self>) -> Result<()> {
+    /// Writes the planned parameters to the kernel: those first that change others, and then what these had changed.
+    fn write_kernel(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        let kernel = ProcSys::open(&self.root)?;
+        let mut wanted: BTreeMap<&Key, &Setting> = BTreeMap::new();
+        let planned = plan.iter().map(|(item, change)| (item, change.after.as_ref()));
+        for (item, value) in now.iter().map(|(item, value)| (item, Some(value))).chain(planned) {
+            match (item, value) {
+                (Item::Runtime { key }, Some(Value::Set(setting))) => wanted.insert(key, setting),
+                (Item::Runtime { key }, None) => wanted.remove(key),
+                _ => None,
+            };
+        }
+        let is_planned = |key: &Key| plan.get(&Item::Runtime { key: key.clone() }).is_some();
+        let mut ordered: Vec<_> = wanted.into_iter().collect();
+        ordered.sort_by_key(|(key, _)| coupling::rank(key));
+        let switches = ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key));
+        for (key, setting) in ordered {
+            if is_planned(key) || (switches && !coupling::is_switch(key)) {
+                self.set(&kernel, key, setting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one parameter if it differs, and reads it back: what the kernel made another value of must not be stored.
+    fn set(&self, kernel: &ProcSys, key: &Key, setting: &Setting) -> Result<()> {
+        let item = Item::Runtime { key: key.clone() };
+        if !kernel.has(key)? && self.may_vanish(&item) {
+            return Ok(());
+        }
+        if kernel.read(key)?.as_ref() == Some(setting) {
+            return Ok(());
+        }
+        kernel.write(key, setting)?;
+        match kernel.read(key)? {
+            Some(got) if got == *setting => Ok(()),
+            got => Err(Error::NotTaken {
+                item: item.to_string(),
+                asked: setting.text().into(),
+                got: got.map_or_else(|| "nothing".into(), |got| got.text().into()),
+            }),
+        }
+    }
+
+    /// Writes what cannot be read back.
+    fn take_effect(&self, plan: &Plan<Self>) -> Result<()> {
         let kernel = ProcSys::open(&self.root)?;
         for (item, change) in plan.iter() {
-            if let (Item::Runtime { key }, Some(Value::Set(setting))) = (item, &change.after) {
+            if let (Item::Effect { key }, Some(Value::Set(setting))) = (item, &change.after) {
                 kernel.write(key, setting)?;
-                // Before the file is written: what the kernel made another value of must not be stored.
-                let got = kernel.read(key)?;
-                if got.as_ref() != Some(setting) {
-                    return Err(Error::NotTaken {
-                        item: item.to_string(),
-                        asked: setting.text().into(),
-                        got: got.map_or_else(|| "nothing".into(), |got| got.text().into()),
-                    });
-                }
             }
         }
         Ok(())
     }
 
-    /// Writes the planned lines to `file`, which is read anew so that nothing else in it is lost.
-    fn write_file(&self, path: &Path, plan: &Plan<Self>) -> Result<()> {
+    /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
+    fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
         let edits: BTreeMap<&str, &[Line]> = plan
             .iter()
-            .filter_map(|(item, change)| match (item, &change.after) {
-                (Item::Persistent { key, file }, Some(Value::Lines(lines))) if file == path => {
-                    Some((key.path(), lines.as_slice()))
+            .filter_map(|(item, change)| match item {
+                Item::Persistent { key, file } if file == path => {
+                    Some((key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
                 }
-                (Item::Persistent { key, file }, None) if file == path => Some((key.path(), &[][..])),
                 _ => None,
             })
             .collect();
         if edits.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let content = file::read(path)?.unwrap_or_default();
-        file::replace(path, &text::edited(&content, &edits))
+        Ok(Some(text::edited(&content, &edits)))
+    }
+
+    /// Writes the planned lines to the file at `path`, which is read anew so that nothing else in it is lost.
+    fn write_file(&self, path: &Path, plan: &Plan<Self>) -> Result<()> {
+        let Some(text) = self.planned_text(path, plan)? else {
+            return Ok(());
+        };
+        let way_back = self.backups.borrow_mut().remove(path);
+        if self.options.backup && way_back.is_none() {
+            self.backups.borrow_mut().extend(file::back_up(path)?.map(|copy| (path.to_owned(), copy)));
+        }
+        let written = file::replace(path, &text);
+        // A copy of what is there again is of no use.
+        let useless = match written {
+            Err(_) => self.backups.borrow_mut().remove(path),
+            Ok(()) => way_back,
+        };
+        written.and(useless.map_or(Ok(()), |copy| file::remove(&copy)))
+    }
+
+    /// Returns the present and the planned value of each parameter that the task names.
+    fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
+        let then = report.then();
+        let mut settings = Map::new();
+        let named = |item: &&Item| matches!(item, Item::Runtime { key } if self.scope.get().is_some_and(|scope| scope.set.contains_key(key)));
+        let persistent =
+            report.found.keys().chain(then.keys()).filter(|item| matches!(item, Item::Persistent { .. }));
+        for item in then.keys().filter(named).chain(persistent) {
+            let (before, after) = (report.found.get(item), then.get(item));
+            settings
+                .entry(item.key().to_string())
+                .or_insert_with(|| json!({"before": before, "after": after}));
+        }
+        settings
     }
 }
 
@@ -244,15 +254,18 @@ impl Resource for Sysctl {
 
     /// Runs that write files take turns: one lock for all files, as links may give one file many names.
     fn enter(&self, mode: Mode) -> Result<Option<Lock>> {
+        if let Some(namespace) = &self.options.netns {
+            runtime::enter(&inside(&self.root, namespace))?;
+        }
         match mode {
-            Mode::Apply if self.persist => Lock::on(&inside(&self.root, Path::new("/etc"))).map(Some),
+            Mode::Apply if self.options.persist => Lock::on(&inside(&self.root, Path::new("/etc"))).map(Some),
             _ => Ok(None),
         }
     }
 
     fn observe(&self) -> Result<State<Self>> {
         let mut state = State::<Self>::new();
-        if self.runtime {
+        if self.options.runtime {
             self.observe_kernel(&mut state)?;
         }
         for file in self.files() {
@@ -262,69 +275,98 @@ impl Resource for Sysctl {
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
+        let scope = self.scope()?;
         let mut then = now.clone();
-        for (key, value) in &self.wanted {
-            let runtime = Item::Runtime { key: key.clone() };
-            if let (Some(text), true) = (value, now.contains_key(&runtime)) {
-                then.insert(runtime, Value::Set(Setting::new(key, text)));
+        let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
+        for (key, text) in coupling::followed(&scope.set, now, &scope.followers) {
+            then.insert(Item::Runtime { key: key.clone() }, value(key, &text));
+        }
+        for (key, text) in &scope.set {
+            let item = Item::Runtime { key: key.clone() };
+            // What a pattern matched may have vanished.
+            if scope.names(key) || now.contains_key(&item) {
+                then.insert(item, value(key, text));
             }
-            for (place, file) in self.files().into_iter().enumerate() {
-                let item = Item::Persistent { key: key.clone(), file };
-                // The first file holds the line, any other one must not.
-                let text = value.as_deref().filter(|_| place == 0);
-                match text {
-                    Some(text) => {
-                        let lines = text::with_value(key, then.get(&item).and_then(Value::lines), text);
-                        then.insert(item, Value::Lines(lines))
-                    }
-                    None => then.remove(&item),
-                };
+        }
+        for (key, text) in &scope.effects {
+            then.insert(Item::Effect { key: key.clone() }, value(key, text));
+        }
+        for (place, file) in self.files().iter().enumerate() {
+            let wanted = |key: &Key| scope.stored.get(key).and_then(Option::as_deref).filter(|_| place == 0);
+            // The first file holds the lines, any other one must not.
+            then.retain(|item, _| !matches!(item, Item::Persistent { key, file: of } if of == file && wanted(key).is_none()));
+            for (key, text) in scope.stored.keys().filter_map(|key| Some((key, wanted(key)?))) {
+                let item = Item::Persistent { key: key.clone(), file: file.clone() };
+                let lines = text::with_value(key, then.get(&item).map_or(&[], Value::lines), text);
+                then.insert(item, Value::Lines(lines));
             }
         }
         Ok(then)
     }
 
-    fn write(&self, _now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        self.write_kernel(plan)?;
-        // The line that counts comes last: what could fail before it needs no file to be put back.
+    fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        self.write_kernel(now, plan)?;
+        // The lines that count come last: what could fail before them needs no new file to be put back.
         for file in self.files().iter().rev() {
             self.write_file(file, plan)?;
         }
-        Ok(())
+        self.take_effect(plan)
     }
 
-    fn show(&self, item: &Item, value: &Value) -> (String, String) {
-        match (item, value) {
-            (Item::Runtime { key }, Value::Set(setting)) => {
-                ("the running kernel".into(), format!("{key} = {}", setting.text()))
-            }
-            (Item::Persistent { file, .. }, value) => (file.display().to_string(), value.to_string()),
-            (Item::Runtime { .. }, Value::Lines(_)) => (item.to_string(), value.to_string()),
+    fn may_vanish(&self, item: &Item) -> bool {
+        match item {
+            Item::Runtime { key } => self.scope.get().is_some_and(|scope| !scope.names(key)),
+            Item::Effect { .. } => true,
+            Item::Persistent { .. } => false,
         }
     }
 
-    fn warnings(&self, found: &State<Self>, _plan: &Plan<Self>) -> Result<Vec<String>> {
-        let missing =
-            |key: &&Key| self.runtime && !found.contains_key(&Item::Runtime { key: (*key).clone() });
-        Ok(self
-            .wanted
-            .keys()
-            .filter(missing)
-            .map(|key| {
-                format!(
-                    "{}; ignoreerrors is set, so it is passed over and not in force",
-                    runtime::unknown(key)
-                )
-            })
-            .collect())
+    fn show(&self, item: &Item, value: &Value) -> (String, String) {
+        match item {
+            Item::Runtime { key } => ("the running kernel".into(), format!("{key} = {value}")),
+            Item::Persistent { file, .. } => (file.display().to_string(), value.to_string()),
+            Item::Effect { key } => ("done, and not to be read back".into(), format!("{key} = {value}")),
+        }
+    }
+
+    fn review(&self, _found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
+        let scope = self.scope()?;
+        let mut warnings = scope.warnings.clone();
+        coupling::keeps_routes(&self.root, plan)?;
+        warnings.extend(coupling::without_effect(&scope.set, &ProcSys::open(&self.root)?)?);
+        let mut texts = BTreeMap::new();
+        for file in self.files() {
+            texts.extend(self.planned_text(&file, plan)?.map(|text| (file, text)));
+        }
+        if let (Some(file), false) = (self.files().first(), self.options.is_absent()) {
+            warnings.extend(boot::contradictions(&self.root, file, &texts, &scope.at_boot())?);
+        }
+        Ok(warnings)
+    }
+
+    fn remarks(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
+        let mut remarks = Map::new();
+        remarks.insert("settings".into(), self.settings(report).into());
+        if let Some(copy) = self.backups.borrow().values().next_back() {
+            remarks.insert("backup_file".into(), json!(copy));
+        }
+        remarks
+    }
+}
+
+impl Item {
+    /// Returns the parameter that it is about.
+    pub fn key(&self) -> &Key {
+        let (Self::Runtime { key } | Self::Persistent { key, .. } | Self::Effect { key }) = self;
+        key
     }
 }
 
 impl Value {
-    fn lines(&self) -> Option<&[Line]> {
+    fn lines(&self) -> &[Line] {
         match self {
-            Self::Lines(lines) => Some(lines),
-            Self::Set(_) => None,
+            Self::Lines(lines) => lines,
+            Self::Set(_) => &[],
         }
     }
 }
@@ -334,6 +376,7 @@ impl fmt::Display for Item {
         match self {
             Self::Runtime { key } => write!(f, "{key} in the running kernel"),
             Self::Persistent { key, file } => write!(f, "{key} in {}", file.display()),
+            Self::Effect { key } => write!(f, "{key}"),
         }
     }
 }

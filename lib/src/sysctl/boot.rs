@@ -1,13 +1,22 @@
-//! What a boot loads.
+//! What a boot loads: which files, in which order, and what of them counts.
+//!
+//! systemd-sysctl and procps' `sysctl --system` read the same directories, but only procps reads /etc/sysctl.conf, as
+//! the last file, and hidden files. In both a file masks those of its name in later directories, files are taken in the
+//! order of their names, the last assignment wins, and a name beats a pattern (sysctl.d(5), sysctl(8); tried).
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::inside;
+use glob::{MatchOptions, Pattern};
 
-/// Where sysctl.d files are looked for, first come first served (sysctl.d(5)).
-const DIRECTORIES: [&str; 4] =
-    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
+use super::text::{self, Line};
+use super::{Key, Setting, inside};
+use crate::{Result, file};
+
+/// Where sysctl.d files are looked for, first come first served.
+const DIRECTORIES: [&str; 5] =
+    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 
 /// The file of old, which systemd reads only through a link.
 const CLASSIC: &str = "/etc/sysctl.conf";
@@ -15,27 +24,165 @@ const CLASSIC: &str = "/etc/sysctl.conf";
 /// Our own file where the classic one would not be read.
 const OWN: &str = "/etc/sysctl.d/99-lvs-host.conf";
 
+/// Where systemd's reader is.
+const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd-sysctl", "/lib/systemd/systemd-sysctl"];
+
+/// Where the other one is.
+const PROCPS: [&str; 4] = ["/usr/sbin/sysctl", "/sbin/sysctl", "/usr/bin/sysctl", "/bin/sysctl"];
+
 /// Returns the file to write on the host at `root` when the task names none, then the one that must not contradict it.
 pub(super) fn default_files(root: &Path) -> Vec<PathBuf> {
     let [classic, own] = [CLASSIC, OWN].map(|file| inside(root, Path::new(file)));
-    if reads_classic(root, &classic) { vec![classic, own] } else { vec![own, classic] }
+    let same = classic.canonicalize().is_ok_and(|path| own.canonicalize().is_ok_and(|own| own == path));
+    match reads_classic(root, &classic) {
+        _ if same => vec![own],
+        true => vec![classic, own],
+        false => vec![own, classic],
+    }
+}
+
+fn any_exists(root: &Path, paths: &[&str]) -> bool {
+    paths.iter().any(|path| inside(root, Path::new(path)).exists())
 }
 
 /// Returns whether a boot reads /etc/sysctl.conf: procps and busybox do, systemd only if a drop-in links to it.
 fn reads_classic(root: &Path, classic: &Path) -> bool {
-    let systemd = ["/usr/lib/systemd/systemd-sysctl", "/lib/systemd/systemd-sysctl"];
-    if !systemd.iter().any(|program| inside(root, Path::new(program)).exists()) {
-        return true;
-    }
-    DIRECTORIES.iter().any(|directory| links_to(&inside(root, Path::new(directory)), classic))
+    let is_classic = |path: &PathBuf| {
+        path.canonicalize().is_ok_and(|path| classic.canonicalize().is_ok_and(|c| c == path))
+    };
+    !any_exists(root, &SYSTEMD) || drop_ins(root, None, false).iter().any(is_classic)
 }
 
-fn links_to(directory: &Path, file: &Path) -> bool {
-    let (Ok(entries), Ok(file)) = (fs::read_dir(directory), file.canonicalize()) else {
-        return false;
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|end| end == "conf"))
-        .any(|entry| entry.path().canonicalize().is_ok_and(|path| path == file))
+/// Returns the files of the directories in the order in which they are read; `new` is one that is going to be there.
+fn drop_ins(root: &Path, new: Option<&Path>, hidden: bool) -> Vec<PathBuf> {
+    let mut files = BTreeMap::new();
+    for directory in DIRECTORIES {
+        let directory = inside(root, Path::new(directory));
+        let there = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let new = new.filter(|new| new.parent() == Some(&directory)).map(Path::to_owned);
+        for path in there.chain(new) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.ends_with(".conf") && (hidden || !name.starts_with('.')) {
+                files.entry(name).or_insert(path);
+            }
+        }
+    }
+    files.into_values().collect()
+}
+
+/// Who reads the files, and which.
+struct Reader {
+    name: &'static str,
+    files: Vec<PathBuf>,
+}
+
+/// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
+fn readers(root: &Path, new: &Path) -> Vec<Reader> {
+    let mut readers = Vec::new();
+    let systemd = any_exists(root, &SYSTEMD);
+    if systemd {
+        readers.push(Reader { name: "systemd-sysctl", files: drop_ins(root, Some(new), false) });
+    }
+    if !systemd || any_exists(root, &PROCPS) {
+        let mut files = drop_ins(root, Some(new), true);
+        files.push(inside(root, Path::new(CLASSIC)));
+        readers.push(Reader { name: "sysctl --system", files });
+    }
+    readers
+}
+
+/// What a reader makes of its files.
+#[derive(Default)]
+struct Loaded {
+    named: HashMap<String, (PathBuf, Line)>,
+    patterns: Vec<(Pattern, PathBuf, Line)>,
+    left_out: HashSet<String>,
+}
+
+impl Loaded {
+    /// Returns what `files` assign, where `planned` gives the content that a file is going to have.
+    fn from(files: &[PathBuf], planned: &HashMap<PathBuf, &Vec<u8>>) -> Self {
+        let mut loaded = Self::default();
+        for file in files {
+            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+            let content = match planned.get(&real) {
+                Some(text) => (*text).clone(),
+                // What cannot be read, like /dev/null, assigns nothing.
+                None => file::read(&real).ok().flatten().unwrap_or_default(),
+            };
+            loaded.add(file, &content);
+        }
+        loaded
+    }
+
+    fn add(&mut self, file: &Path, content: &[u8]) {
+        for (path, lines) in text::assignments(content) {
+            if let Some(path) = path.strip_prefix('-') {
+                self.left_out.insert(path.to_owned());
+            } else if let Some(last) = lines.into_iter().next_back() {
+                match Pattern::new(&path) {
+                    Ok(pattern) if Key::at(path.clone()).is_pattern() => {
+                        self.patterns.push((pattern, file.to_owned(), last));
+                    }
+                    _ => {
+                        self.named.insert(path, (file.to_owned(), last));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the file and line that decide about `key`.
+    fn winner(&self, key: &Key) -> Option<(&Path, &Line)> {
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let matched = || {
+            let last =
+                self.patterns.iter().rev().find(|(pattern, ..)| pattern.matches_with(key.path(), options));
+            last.filter(|_| !self.left_out.contains(key.path())).map(|(_, file, line)| (file.as_path(), line))
+        };
+        self.named.get(key.path()).map(|(file, line)| (file.as_path(), line)).or_else(matched)
+    }
+}
+
+/// Returns warnings about what the next boot makes of the `wanted` parameters: another file that wins over `file`, or
+/// that nothing reads it. `planned` has the content that files are going to have.
+pub(super) fn contradictions(
+    root: &Path,
+    file: &Path,
+    planned: &BTreeMap<PathBuf, Vec<u8>>,
+    wanted: &BTreeMap<&Key, &str>,
+) -> Result<Vec<String>> {
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let planned: HashMap<PathBuf, &Vec<u8>> = planned.iter().map(|(path, text)| (real(path), text)).collect();
+    let mut warnings = BTreeMap::<String, Vec<&str>>::new();
+    for reader in readers(root, file) {
+        let loaded = Loaded::from(&reader.files, &planned);
+        for (key, text) in wanted {
+            let warning = match loaded.winner(key) {
+                Some((_, line)) if Setting::new(key, &line.value()) == Setting::new(key, text) => continue,
+                Some((winner, line)) => overruled(key, winner, line),
+                None => format!(
+                    "no boot sets what {} holds: it is not read; use a file like /etc/sysctl.d/50-lvs.conf",
+                    file.display()
+                ),
+            };
+            let readers = warnings.entry(warning).or_default();
+            if !readers.contains(&reader.name) {
+                readers.push(reader.name);
+            }
+        }
+    }
+    Ok(warnings
+        .into_iter()
+        .map(|(warning, readers)| format!("{warning} (by {})", readers.join(" and ")))
+        .collect())
+}
+
+fn overruled(key: &Key, winner: &Path, line: &Line) -> String {
+    format!(
+        "the next boot sets {key} to {}, as {} line {} comes last; change it there",
+        line.value(),
+        winner.display(),
+        line.number().unwrap_or_default()
+    )
 }

@@ -16,6 +16,16 @@ impl Key {
     pub fn path(&self) -> &str {
         &self.0
     }
+
+    /// Returns the key of a path that was found on the host or in a file.
+    pub(super) fn at(path: String) -> Self {
+        Self(path)
+    }
+
+    /// Returns whether it stands for every parameter that it matches, as in glob(7).
+    pub fn is_pattern(&self) -> bool {
+        self.0.contains(['*', '?', '['])
+    }
 }
 
 /// Returns the path below /proc/sys that a name in a file or task means, by systemd's rule (sysctl.d(5)): the first
@@ -53,7 +63,10 @@ impl FromStr for Key {
         if path.split('/').any(|part| part == "." || part == "..") {
             return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
         }
-        Ok(Self(path))
+        match glob::Pattern::new(&path) {
+            Ok(_) if !path.contains("**") => Ok(Self(path)),
+            _ => refuse("it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter"),
+        }
     }
 }
 
@@ -118,6 +131,8 @@ mod tests {
             "-w net.ipv4.ip_forward=1",
             "-net.ipv4.ip_forward",
             "net.ipv4.ip_forward=1",
+            "net.**.x",
+            "net.[a",
             "a\nb.c=1",
             "#a.b",
             ";a.b",

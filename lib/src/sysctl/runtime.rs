@@ -6,11 +6,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::Mode;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::{Key, Setting, inside};
 use crate::{Error, Result};
@@ -24,6 +25,14 @@ const PAGE: usize = 4096;
 /// The directory /proc/sys; nothing outside it can be reached through it.
 pub(super) struct ProcSys {
     directory: OwnedFd,
+    path: PathBuf,
+}
+
+/// Enters the network namespace that `path` stands for; /proc/sys/net is that of the calling thread.
+pub(super) fn enter(path: &Path) -> Result<()> {
+    let act = || Error::io::<std::io::Error>("enter", format!("the network namespace {}", path.display()));
+    let file = File::open(path).map_err(act())?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| act()(errno.into()))
 }
 
 impl ProcSys {
@@ -31,22 +40,89 @@ impl ProcSys {
     pub(super) fn open(root: &Path) -> Result<Self> {
         let path = inside(root, Path::new("/proc/sys"));
         let flags = OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC;
-        open(&path, flags, Mode::empty())
-            .map(|directory| Self { directory })
-            .map_err(Error::path("open", &path))
+        let directory = open(&path, flags, Mode::empty()).map_err(Error::path("open", &path))?;
+        Ok(Self { directory, path })
     }
 
-    /// Returns the value of `key`, nothing if this kernel has no such parameter.
+    /// Returns the mode of `key`, nothing if this kernel has no such parameter.
+    fn mode(&self, key: &Key) -> Result<Option<SFlag>> {
+        let error = Error::io("look up", key.to_string());
+        match self.file(key, OFlag::O_PATH).and_then(fstat) {
+            Ok(stat) => {
+                Ok(Some(SFlag::from_bits_retain(stat.st_mode)).filter(|mode| mode.contains(SFlag::S_IFREG)))
+            }
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(error(errno)),
+        }
+    }
+
+    /// Returns whether this kernel has the parameter.
+    pub(super) fn has(&self, key: &Key) -> Result<bool> {
+        self.mode(key).map(|mode| mode.is_some())
+    }
+
+    /// Returns whether the parameter can be written and never read.
+    pub(super) fn is_write_only(&self, key: &Key) -> Result<bool> {
+        self.mode(key).map(|mode| mode.is_some_and(|mode| mode.bits() & 0o444 == 0))
+    }
+
+    /// Returns the parameter that `name` means: itself, or the only one that differs in which of its separators are
+    /// dots of an interface's name.
+    pub(super) fn find(&self, name: &Key) -> Result<Option<Key>> {
+        if self.has(name)? {
+            return Ok(Some(name.clone()));
+        }
+        let parts: Vec<&str> = name.path().split('/').collect();
+        let mut readings = Vec::new();
+        self.readings(&mut readings, "", &parts);
+        match readings.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(Key::at(only.clone()))),
+            [one, other, ..] => Err(Error::invalid(format!(
+                "cannot tell what {name} means: there are {one} and {other}; write it with slashes like these"
+            ))),
+        }
+    }
+
+    fn readings(&self, found: &mut Vec<String>, above: &str, parts: &[&str]) {
+        for count in 1..=parts.len() {
+            let path = format!("{above}{}", parts[..count].join("."));
+            let full = self.path.join(&path);
+            match &parts[count..] {
+                [] if full.is_file() => found.push(path),
+                rest if !rest.is_empty() && full.is_dir() => self.readings(found, &format!("{path}/"), rest),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the parameters that `pattern` matches, as glob(7) does.
+    pub(super) fn matching(&self, pattern: &Key) -> Result<Vec<Key>> {
+        let directory = self.path.display().to_string();
+        let pattern = format!("{}/{}", glob::Pattern::escape(&directory), pattern.path());
+        let paths =
+            glob::glob(&pattern).map_err(|error| Error::invalid(format!("cannot use {pattern}: {error}")))?;
+        let key = |path: PathBuf| Some(Key::at(path.strip_prefix(&self.path).ok()?.to_str()?.to_owned()));
+        Ok(paths.flatten().filter(|path| path.is_file()).filter_map(key).collect())
+    }
+
+    /// Returns the value of `key`, nothing if there is no such parameter or it was never set.
     pub(super) fn read(&self, key: &Key) -> Result<Option<Setting>> {
+        let failed = || Error::io::<std::io::Error>("read", key.to_string());
         let mut file = match self.file(key, OFlag::O_RDONLY) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-            Err(errno) => return Err(Error::io("read", key.to_string())(errno)),
+            Err(errno) => return Err(failed()(errno.into())),
         };
         let mut text = Vec::with_capacity(ROOM);
-        file.read_to_end(&mut text).map_err(Error::io("read", key.to_string()))?;
-        let text = String::from_utf8(text)
-            .map_err(|_| Error::invalid(format!("cannot read {key}: its value is no text")))?;
+        match file.read_to_end(&mut text) {
+            // What a stable_secret that was never set answers.
+            Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => return Ok(None),
+            other => other.map_err(failed())?,
+        };
+        let text = String::from_utf8(text).map_err(|_| {
+            Error::invalid(format!("cannot manage {key}: its value is no text; set it by other means"))
+        })?;
         Ok(Some(Setting::new(key, &text)))
     }
 

@@ -36,6 +36,11 @@ impl Line {
         }
     }
 
+    /// Returns its number, counted from 1 as editors do.
+    pub(super) fn number(&self) -> Option<usize> {
+        self.at.map(|at| at + 1)
+    }
+
     /// Returns the same line with another value; spelling and spacing stay.
     fn with_value(&self, value: &str) -> Self {
         let old = assignment(&self.bytes).map_or(&b""[..], |(_, value)| value);
@@ -48,10 +53,14 @@ impl Line {
 /// Returns the parameter's path and its value if `line` assigns one; `-` before the name only tells a boot to ignore errors.
 fn assignment(line: &[u8]) -> Option<(String, &[u8])> {
     let start = line.trim_ascii();
-    if start.starts_with(b"#") || start.starts_with(b";") {
+    if start.is_empty() || start.starts_with(b"#") || start.starts_with(b";") {
         return None;
     }
-    let equals = line.iter().position(|&byte| byte == b'=')?;
+    let Some(equals) = line.iter().position(|&byte| byte == b'=') else {
+        // What a pattern leaves out, or nothing that a boot understands.
+        let name = start.strip_prefix(b"-").unwrap_or(start);
+        return Some((format!("-{}", path_of(&String::from_utf8_lossy(name))), &line[line.len()..]));
+    };
     let name = line[..equals].trim_ascii();
     let name = name.strip_prefix(b"-").unwrap_or(name).trim_ascii();
     let rest = &line[equals + 1..];
@@ -61,7 +70,7 @@ fn assignment(line: &[u8]) -> Option<(String, &[u8])> {
     Some((path_of(&String::from_utf8_lossy(name)), value))
 }
 
-/// Returns the lines that assign parameters, by the parameter's path.
+/// Returns the lines that assign parameters, by the parameter's path; a line that assigns none is under `-` and its text.
 pub(super) fn assignments(content: &[u8]) -> BTreeMap<String, Vec<Line>> {
     let mut found = BTreeMap::<String, Vec<Line>>::new();
     for (at, bytes) in content.split(|&byte| byte == b'\n').enumerate() {
@@ -73,8 +82,8 @@ pub(super) fn assignments(content: &[u8]) -> BTreeMap<String, Vec<Line>> {
 }
 
 /// Returns the lines of `key` with the last one, the one that counts, assigning `value`; a new line if there is none.
-pub(super) fn with_value(key: &Key, lines: Option<&[Line]>, value: &str) -> Vec<Line> {
-    let mut lines = lines.unwrap_or_default().to_vec();
+pub(super) fn with_value(key: &Key, lines: &[Line], value: &str) -> Vec<Line> {
+    let mut lines = lines.to_vec();
     match lines.last_mut() {
         Some(last) if Setting::new(key, &last.value()) == Setting::new(key, value) => {}
         Some(last) => *last = last.with_value(value),
@@ -126,7 +135,7 @@ mod tests {
     fn set(content: &str, name: &str, value: Option<&str>) -> String {
         let key = key(name);
         let found = assignments(content.as_bytes());
-        let old = found.get(key.path()).map(Vec::as_slice);
+        let old = found.get(key.path()).map_or(&[][..], Vec::as_slice);
         let lines = value.map(|value| with_value(&key, old, value)).unwrap_or_default();
         let edits = BTreeMap::from([(key.path(), lines.as_slice())]);
         String::from_utf8(edited(content.as_bytes(), &edits)).unwrap()
@@ -173,7 +182,7 @@ mod tests {
     fn bytes_that_are_no_text_stay() {
         let key = key("a.b");
         let content = b"# caf\xe9\nx=\xff\n";
-        let lines = with_value(&key, None, "1");
+        let lines = with_value(&key, &[], "1");
         let edits = BTreeMap::from([(key.path(), lines.as_slice())]);
         assert_eq!(edited(content, &edits), b"# caf\xe9\nx=\xff\na.b=1\n");
     }

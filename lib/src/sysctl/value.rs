@@ -1,6 +1,11 @@
 //! The value of a parameter, compared as the kernel would read it.
 
+use std::net::Ipv6Addr;
+
+use serde::de::{Deserialize, Deserializer};
+
 use super::Key;
+use crate::ansible::Text;
 use crate::{Error, Result};
 
 /// The value of a parameter. Two are equal where the kernel makes no difference between them: white space,
@@ -8,11 +13,35 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Setting {
     text: String,
-    verbatim: bool,
+    kind: Kind,
+}
+
+/// How the kernel reads a value.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Numbers, names and lists, with white space between.
+    Words,
+    /// To the letter.
+    Verbatim,
+    /// Groups of hexadecimal digits, with leading zeros or without (net/ipv4/sysctl_net_ipv4.c, `proc_tcp_fastopen_key`).
+    Hexadecimal,
+    /// An IPv6 address (net/ipv6/addrconf.c, `addrconf_sysctl_stable_secret`).
+    Secret,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        match path {
+            "net/ipv4/tcp_fastopen_key" => Self::Hexadecimal,
+            _ if path.ends_with("/stable_secret") => Self::Secret,
+            _ if VERBATIM.contains(&path) => Self::Verbatim,
+            _ => Self::Words,
+        }
+    }
 }
 
 /// Parameters that hold a text or a bit mask: what looks like a number in them is none.
-const VERBATIM: [&str; 9] = [
+const VERBATIM: [&str; 8] = [
     "kernel/core_pattern",
     "kernel/domainname",
     "kernel/hostname",
@@ -21,13 +50,12 @@ const VERBATIM: [&str; 9] = [
     "kernel/poweroff_cmd",
     "net/core/flow_limit_cpu_bitmap",
     "net/core/rps_default_mask",
-    "net/ipv4/tcp_fastopen_key",
 ];
 
 impl Setting {
     /// Returns the value of `key` that `text` means.
     pub fn new(key: &Key, text: &str) -> Self {
-        Self { text: text.trim().to_owned(), verbatim: VERBATIM.contains(&key.path()) }
+        Self { text: text.trim().to_owned(), kind: Kind::of(key.path()) }
     }
 
     /// Returns the value as it was written or read, without the white space around it.
@@ -35,11 +63,20 @@ impl Setting {
         &self.text
     }
 
+    /// Returns the number that it is, if it is one.
+    pub(super) fn number(&self) -> Option<i128> {
+        integer(&self.text)
+    }
+
     fn canonical(&self) -> Vec<String> {
-        if self.verbatim {
-            return vec![self.text.clone()];
+        match self.kind {
+            Kind::Verbatim => vec![self.text.clone()],
+            Kind::Hexadecimal => vec![hexadecimal(&self.text)],
+            Kind::Secret => {
+                vec![self.text.parse::<Ipv6Addr>().map_or(self.text.clone(), |secret| secret.to_string())]
+            }
+            Kind::Words => self.text.split_whitespace().map(canonical_word).collect(),
         }
-        self.text.split_whitespace().map(canonical_word).collect()
     }
 }
 
@@ -49,18 +86,49 @@ impl PartialEq for Setting {
     }
 }
 
-/// Returns the value of `key` that a person means by `text`, or why it cannot be one.
-pub(super) fn checked(key: &Key, text: &str) -> Result<String> {
+/// A value as YAML gives it: a scalar, or a list of them.
+#[derive(Clone, Debug)]
+pub(super) enum Words {
+    One(Text),
+    List(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let words = match value {
+            serde_json::Value::Array(_) => Vec::deserialize(value).map(Self::List),
+            _ => Text::deserialize(value).map(Self::One),
+        };
+        words.map_err(serde::de::Error::custom)
+    }
+}
+
+/// Parameters whose lists have commas between; those of all others have white space.
+const WITH_COMMAS: [&str; 2] = ["net/ipv4/ip_local_reserved_ports", "net/ipv4/vs/est_cpulist"];
+
+/// Returns the value of `key` that a person means, or why it cannot be one.
+pub(super) fn checked(key: &Key, words: &Words) -> Result<String> {
+    let comma = if WITH_COMMAS.contains(&key.path()) { "," } else { " " };
+    let text = match words {
+        Words::One(word) => meant(key, &word.0),
+        Words::List(words) => words.iter().map(|word| meant(key, &word.0)).collect::<Vec<_>>().join(comma),
+    };
     if text.contains(['\n', '\r', '\0']) {
         return Err(Error::invalid(format!(
             "cannot set {key}: its value has a line break or a zero byte in it; take it out"
         )));
     }
-    let text = text.trim();
-    Ok(match truth(text) {
+    Ok(text)
+}
+
+/// Returns a word without the white space around it; a word for truth as the digit that it means to a parameter.
+fn meant(key: &Key, word: &str) -> String {
+    let word = word.trim();
+    match truth(word) {
         Some(digit) if !VERBATIM.contains(&key.path()) => digit.into(),
-        _ => text.into(),
-    })
+        _ => word.into(),
+    }
 }
 
 /// Returns the digit for a word that ansible.posix.sysctl takes for a truth value.
@@ -70,6 +138,13 @@ fn truth(word: &str) -> Option<&'static str> {
         "n" | "no" | "off" | "f" | "false" => Some("0"),
         _ => None,
     }
+}
+
+/// Returns the kernel's spelling of a list of keys, each four groups of eight hexadecimal digits.
+fn hexadecimal(text: &str) -> String {
+    let group = |group: &str| format!("{:0>8}", group.to_lowercase());
+    let key = |key: &str| key.split('-').map(group).collect::<Vec<_>>().join("-");
+    text.split(',').map(key).collect::<Vec<_>>().join(",")
 }
 
 /// Returns the one spelling of a word that stands for all that mean the same.
@@ -192,14 +267,36 @@ mod tests {
     fn a_text_is_compared_to_the_letter() {
         let key: Key = "kernel.hostname".parse().unwrap();
         assert_ne!(Setting::new(&key, "010"), Setting::new(&key, "8"));
-        assert_eq!(checked(&key, "on").unwrap(), "on");
+        assert_eq!(meant(&key, "on"), "on");
+    }
+
+    #[test]
+    fn keys_and_secrets_are_compared_as_the_kernel_spells_them() {
+        for (name, asked, read) in [
+            ("net.ipv4.tcp_fastopen_key", "DEADBEEF-1-2-3", "deadbeef-00000001-00000002-00000003"),
+            ("net.ipv6.conf.v0.stable_secret", "::1", "0000:0000:0000:0000:0000:0000:0000:0001"),
+        ] {
+            let key: Key = name.parse().unwrap();
+            assert_eq!(Setting::new(&key, asked), Setting::new(&key, read));
+        }
+    }
+
+    #[test]
+    fn a_list_is_written_as_its_parameter_has_lists() {
+        let list = |name: &str, words: &[&str]| {
+            let words = words.iter().map(|word| Text((*word).into())).collect();
+            checked(&name.parse().unwrap(), &Words::List(words)).unwrap()
+        };
+        assert_eq!(list("net.ipv4.tcp_rmem", &["4096", "87380", "6291456"]), "4096 87380 6291456");
+        assert_eq!(list("net.ipv4.ip_local_reserved_ports", &["80", "8080-8090"]), "80,8080-8090");
+        assert_eq!(list("net.ipv4.ip_local_reserved_ports", &[]), "");
     }
 
     #[test]
     fn words_for_truth_become_digits() {
         let key: Key = "net.ipv4.ip_forward".parse().unwrap();
         for (word, digit) in [("yes", "1"), ("True", "1"), ("off", "0"), ("f", "0"), ("2", "2")] {
-            assert_eq!(checked(&key, word).unwrap(), digit);
+            assert_eq!(meant(&key, word), digit);
         }
     }
 
@@ -207,7 +304,7 @@ mod tests {
     fn a_value_that_would_break_the_line_is_refused() {
         let key: Key = "kernel.hostname".parse().unwrap();
         for value in ["a\nb=1", "a\0", "a\rb"] {
-            checked(&key, value).unwrap_err();
+            checked(&key, &Words::One(Text(value.into()))).unwrap_err();
         }
     }
 }

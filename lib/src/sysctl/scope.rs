@@ -1,0 +1,124 @@
+//! What the names in a task mean on this host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::options::Options;
+use super::runtime::{self, ProcSys};
+use super::{Key, coupling};
+use crate::{Error, Result};
+
+/// The parameters that a task is about.
+#[derive(Debug)]
+pub(super) struct Scope {
+    /// What files should say: names and patterns, and their values; none for what they should not say.
+    pub(super) stored: BTreeMap<Key, Option<String>>,
+    /// What the kernel should hold.
+    pub(super) set: BTreeMap<Key, String>,
+    /// What is written last and cannot be read.
+    pub(super) effects: BTreeMap<Key, String>,
+    /// What the kernel changes along with the above.
+    pub(super) followers: BTreeSet<Key>,
+    /// What was passed over.
+    pub(super) warnings: Vec<String>,
+    /// Keys that only a pattern names.
+    matched: BTreeSet<Key>,
+}
+
+impl Scope {
+    /// Returns the scope of a task; where the kernel is not managed, a name means what it says.
+    pub(super) fn find(options: &Options, kernel: &ProcSys) -> Result<Self> {
+        let mut scope = Self {
+            stored: options.wanted.clone(),
+            set: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            followers: BTreeSet::new(),
+            warnings: Vec::new(),
+            matched: BTreeSet::new(),
+        };
+        if options.runtime {
+            scope.look_up(options, kernel)?;
+        }
+        let texts = |(key, text): (&Key, &Option<String>)| Some((key.clone(), text.clone()?));
+        let mut all: BTreeMap<Key, String> = scope.stored.iter().filter_map(texts).collect();
+        all.extend(scope.set.clone());
+        coupling::contradiction(&all)?;
+        scope.followers = coupling::followers(&scope.set, kernel)?;
+        Ok(scope)
+    }
+
+    /// Returns whether the task names `key` itself.
+    pub(super) fn names(&self, key: &Key) -> bool {
+        self.set.contains_key(key) && !self.matched.contains(key)
+    }
+
+    /// Returns the parameters, each by its own name, that a boot should set.
+    pub(super) fn at_boot(&self) -> BTreeMap<&Key, &str> {
+        let stored = self.stored.iter().filter(|(key, _)| !key.is_pattern());
+        let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        stored.chain(self.set.iter().map(|(key, text)| (key, text.as_str()))).collect()
+    }
+
+    /// Finds each wanted name in the kernel. A name beats a pattern that matches it.
+    fn look_up(&mut self, options: &Options, kernel: &ProcSys) -> Result<()> {
+        for (name, text) in &options.wanted {
+            if let (Some(text), false) = (text, name.is_pattern()) {
+                self.look_up_name(name, text, options.lenient, kernel)?;
+            }
+        }
+        for (pattern, text) in &options.wanted {
+            if let (Some(text), true) = (text, pattern.is_pattern()) {
+                self.look_up_pattern(pattern, text, options.lenient, kernel)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
+        let Some(key) = kernel.find(name)? else {
+            return self.pass_over(runtime::unknown(name), lenient);
+        };
+        // The files get the name that means the same to a boot.
+        let stored = self.stored.remove(name);
+        if kernel.is_write_only(&key)? {
+            self.effects.insert(key, text.to_owned());
+            return Ok(());
+        }
+        self.stored.extend(stored.map(|text| (key.clone(), text)));
+        self.set.insert(key, text.to_owned());
+        Ok(())
+    }
+
+    fn look_up_pattern(&mut self, pattern: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
+        let found = kernel.matching(pattern)?;
+        if found.is_empty() {
+            return self.pass_over(runtime::unknown(pattern), lenient);
+        }
+        for key in found {
+            match self.set.get(&key) {
+                Some(_) if !self.matched.contains(&key) => {}
+                Some(other) if other != text => {
+                    return Err(Error::invalid(format!(
+                        "cannot set {key}: two patterns match it, for {other} and for {text}; name it too, with its value"
+                    )));
+                }
+                _ if kernel.is_write_only(&key)? => {}
+                _ => {
+                    self.matched.insert(key.clone());
+                    self.set.insert(key, text.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_over(&mut self, error: Error, lenient: bool) -> Result<()> {
+        if !lenient {
+            return Err(error);
+        }
+        self.warnings.push(format!(
+            "{}; it is passed over and not in force, as ignoreerrors is set",
+            error.sentence()
+        ));
+        Ok(())
+    }
+}

@@ -6,11 +6,13 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit molecule collection modules
+.PHONY: help demo test lint unit fuzz bench molecule collection modules
 
 help:
 	@echo 'make demo        two hosts and a router of namespaces, and Ansible sets one of them up'
 	@echo 'make test        all tests: lint, unit, molecule'
+	@echo 'make fuzz        minutes of random input'
+	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
 	@echo 'make modules     the plain binaries, in target/modules'
 
@@ -27,8 +29,12 @@ lint:
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit:
-	molecule/need.sh ip=iproute2 unshare=util-linux
+	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+
+# The properties with random input that `unit` tries for a moment, for minutes.
+fuzz:
+	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)

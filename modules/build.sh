@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 command -v cargo >/dev/null || {
-    echo "Rust is missing: install it with rustup (https://rustup.rs), version 1.88 or newer." >&2
+    echo "Rust is missing: install it with rustup (https://rustup.rs), version 1.89 or newer." >&2
     exit 1
 }
 machine=$(uname -m)

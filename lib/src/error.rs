@@ -1,5 +1,6 @@
 //! The one error of the crate.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -55,6 +56,15 @@ pub enum Error {
         /// The planned entries that are not as they were.
         in_force: String,
     },
+}
+
+/// Returns a value for a message, cut where it would hide the rest of it.
+pub(crate) fn brief(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 impl Error {

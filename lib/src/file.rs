@@ -1,6 +1,6 @@
 //! Small files: read one, replace one in a single step, take turns with other runs.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::{Error, Result};
 
@@ -18,24 +17,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it looks again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A lock that other runs of these modules respect; it is free again when dropped.
+/// A lock that other runs of these modules respect; it is free again when dropped, also by being killed.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    _file: File,
 }
 
 impl Lock {
     /// Returns a lock on `path`, a file or directory, or an error if another run keeps it for half a minute.
     pub fn on(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::path("open", path))?;
+        let file = File::open(path).map_err(Error::path("open", path))?;
         let end = Instant::now() + PATIENCE;
         loop {
-            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(held) => return Ok(Self { _file: held }),
-                Err((file, Errno::EAGAIN | Errno::EINTR)) if Instant::now() < end => file,
-                Err((_, errno)) => return Err(Error::path("lock", path)(errno)),
-            };
-            sleep(PAUSE);
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(Error::path("lock", path)(error));
+                }
+                Err(_) if Instant::now() > end => {
+                    let waited = io::Error::new(io::ErrorKind::TimedOut, "another run keeps it; try again");
+                    return Err(Error::path("lock", path)(waited));
+                }
+                Err(_) => sleep(PAUSE),
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::error::brief;
 use crate::file::Lock;
 use crate::{Error, Result};
 
@@ -154,14 +155,14 @@ pub trait Resource {
     fn undo(&self, plan: &Plan<Self>, cause: &Error) -> Error {
         let cause = cause.sentence();
         match self.put_back(plan) {
-            Ok(now) => Error::Undone { cause, in_force: self.in_force(&now, plan.items()) },
+            Ok(now) => Error::Undone { in_force: self.in_force(&now, plan.items(), &cause), cause },
             Err(undo) => Error::NotUndone {
-                cause,
                 undo: undo.sentence(),
                 in_force: match self.observe() {
-                    Ok(now) => self.in_force(&now, plan.reversed(&now).items()),
+                    Ok(now) => self.in_force(&now, plan.reversed(&now).items(), &cause),
                     Err(error) => format!(", what is in force is unknown: {}", error.sentence()),
                 },
+                cause,
             },
         }
     }
@@ -179,16 +180,24 @@ pub trait Resource {
         self.observe()
     }
 
-    /// Returns what `items` hold in `now`, to follow an error message; nothing if they hold nothing.
+    /// Returns what `items` hold in `now`, to follow an error message; those that `cause` mentions first.
     #[doc(hidden)]
-    fn in_force<'a>(&self, now: &State<Self>, items: impl Iterator<Item = &'a Self::Item>) -> String
+    fn in_force<'a>(
+        &self,
+        now: &State<Self>,
+        items: impl Iterator<Item = &'a Self::Item>,
+        cause: &str,
+    ) -> String
     where
         Self::Item: 'a,
     {
         /// More than this many entries would hide the reason.
         const SHOWN: usize = 3;
-        let lines: Vec<String> =
-            items.filter_map(|item| now.get(item).map(|value| self.show(item, value).1)).collect();
+        let mut lines: Vec<String> = items
+            .filter_map(|item| now.get(item).map(|value| brief(&self.show(item, value).1).into_owned()))
+            .collect();
+        let is_mentioned = |line: &String| line.split(' ').next().is_some_and(|name| cause.contains(name));
+        lines.sort_by_key(|line| !is_mentioned(line));
         match lines.len() {
             0 => String::new(),
             n if n > SHOWN => format!(", in force are {} and {} more", lines[..SHOWN].join(", "), n - SHOWN),
@@ -279,7 +288,7 @@ impl<R: Resource + ?Sized> PartialEq for Plan<R> {
 
 /// Returns a value in words, or that there is none.
 fn words<V: Display>(value: Option<&V>) -> String {
-    value.map_or_else(|| "nothing".into(), V::to_string)
+    value.map_or_else(|| "nothing".into(), |value| brief(&value.to_string()).into_owned())
 }
 
 /// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.

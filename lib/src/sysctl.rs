@@ -7,6 +7,8 @@ mod boot;
 mod coupling;
 mod key;
 mod options;
+#[cfg(test)]
+mod properties;
 mod runtime;
 mod scope;
 mod text;
@@ -24,6 +26,7 @@ pub use key::Key;
 pub use text::Line;
 pub use value::Setting;
 
+use crate::error::brief;
 use crate::file::{self, Lock};
 use crate::resource::{Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
@@ -102,7 +105,7 @@ impl Sysctl {
         if let Some(scope) = self.scope.get() {
             return Ok(scope);
         }
-        let scope = Scope::find(&self.options, &ProcSys::open(&self.root)?)?;
+        let scope = Scope::find(&self.options, &self.root)?;
         Ok(self.scope.get_or_init(|| scope))
     }
 
@@ -142,6 +145,9 @@ impl Sysctl {
 
     /// Writes the planned parameters to the kernel: those first that change others, and then what these had changed.
     fn write_kernel(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        if !self.options.runtime {
+            return Ok(());
+        }
         let kernel = ProcSys::open(&self.root)?;
         let mut wanted: BTreeMap<&Key, &Setting> = BTreeMap::new();
         let planned = plan.iter().map(|(item, change)| (item, change.after.as_ref()));
@@ -178,18 +184,17 @@ impl Sysctl {
             Some(got) if got == *setting => Ok(()),
             got => Err(Error::NotTaken {
                 item: item.to_string(),
-                asked: setting.text().into(),
-                got: got.map_or_else(|| "nothing".into(), |got| got.text().into()),
+                asked: brief(setting.text()).into(),
+                got: got.map_or_else(|| "nothing".into(), |got| brief(got.text()).into()),
             }),
         }
     }
 
     /// Writes what cannot be read back.
     fn take_effect(&self, plan: &Plan<Self>) -> Result<()> {
-        let kernel = ProcSys::open(&self.root)?;
         for (item, change) in plan.iter() {
             if let (Item::Effect { key }, Some(Value::Set(setting))) = (item, &change.after) {
-                kernel.write(key, setting)?;
+                ProcSys::open(&self.root)?.write(key, setting)?;
             }
         }
         Ok(())
@@ -333,7 +338,7 @@ impl Resource for Sysctl {
         let scope = self.scope()?;
         let mut warnings = scope.warnings.clone();
         coupling::keeps_routes(&self.root, plan)?;
-        warnings.extend(coupling::without_effect(&scope.set, &ProcSys::open(&self.root)?)?);
+        warnings.extend(coupling::without_effect(&scope.set, &self.root)?);
         let mut texts = BTreeMap::new();
         for file in self.files() {
             texts.extend(self.planned_text(&file, plan)?.map(|text| (file, text)));

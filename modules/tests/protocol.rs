@@ -2,28 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod host;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use host::enter_host;
 use serde_json::{Value, json};
 
 const SYSCTL: &str = env!("CARGO_BIN_EXE_sysctl");
 const ALIAS: &str = env!("CARGO_BIN_EXE_interface_alias");
-
-/// Gives the calling thread, and what it starts, a host of its own: the interface v0 and an empty /etc/sysctl.d.
-fn enter_host() {
-    use nix::sched::CloneFlags;
-    nix::sched::unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
-    for command in [
-        "mount --no-mtab -t tmpfs -o mode=755 etc /etc/sysctl.d",
-        "ip link set lo up",
-        "ip link add v0 type veth peer name v0-far",
-        "ip link set v0 up",
-    ] {
-        let mut words = command.split(' ');
-        assert!(Command::new(words.next().unwrap()).args(words).status().unwrap().success(), "{command}");
-    }
-}
 
 fn run(command: &mut Command, input: &str) -> Output {
     let pipe = || Stdio::piped();

@@ -199,7 +199,7 @@ fn advertised(routes: &str) -> BTreeSet<&str> {
 }
 
 /// Returns warnings about ARP parameters that are set where no packet is seen to use them.
-pub(super) fn without_effect(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result<Vec<String>> {
+pub(super) fn without_effect(set: &BTreeMap<Key, String>, root: &Path) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for (key, text) in set {
         let Some((place, name)) =
@@ -213,7 +213,7 @@ pub(super) fn without_effect(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> R
         let all = Key::at(format!("net/ipv4/conf/all/{name}"));
         let in_force = match set.get(&all) {
             Some(text) => Setting::new(&all, text).number(),
-            None => kernel.read(&all)?.and_then(|setting| setting.number()),
+            None => ProcSys::open(root)?.read(&all)?.and_then(|setting| setting.number()),
         };
         if Setting::new(key, text).number() > in_force.max(Some(0)) {
             warnings.push(format!(

@@ -52,12 +52,20 @@ impl FromStr for Key {
         if path.is_empty() {
             return Err(Error::invalid("name cannot be blank"));
         }
-        if name.starts_with(['-', '#', ';']) {
+        if path.starts_with(['-', '#', ';']) {
             return refuse("it begins with a sign that means something else in a file; take it away");
         }
         if name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
             return refuse(
                 "no parameter has white space, control characters or = in its name; take them out",
+            );
+        }
+        if !path.contains('/') {
+            return refuse("it has one part only; give a whole name like net.ipv4.ip_forward");
+        }
+        if path.split('/').next().is_some_and(|first| first.contains('.')) {
+            return refuse(
+                "no parameter has a dot in the first part of its name; give one like net.ipv4.ip_forward",
             );
         }
         if path.split('/').any(|part| part == "." || part == "..") {
@@ -133,6 +141,8 @@ mod tests {
             "net.ipv4.ip_forward=1",
             "net.**.x",
             "net.[a",
+            "/#/a",
+            "one",
             "a\nb.c=1",
             "#a.b",
             ";a.b",

@@ -4,8 +4,9 @@
 //! is ignored (Documentation/admin-guide/sysctl/kernel.rst, sysctl_writes_strict).
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -14,13 +15,26 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::{Key, Setting, inside};
+use crate::error::brief;
 use crate::{Error, Result};
 
-/// Room for any value but the longest lists, which are read on.
-const ROOM: usize = 64 * 1024;
-
-/// What one write can carry to a list that may be longer (proc_do_large_bitmap takes a page at a time).
+/// Room for any value but long lists; and what one write can carry of these (proc_do_large_bitmap).
 const PAGE: usize = 4096;
+
+/// Room for the longest list: every second port, with five digits and a comma each.
+const LONGEST: usize = 256 * 1024;
+
+/// Returns all of a value; what does not fit into one read is lost, so one that came close is read again with more room.
+fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut text = vec![0; PAGE];
+    let mut length = file.read_at(&mut text, 0)?;
+    if length > PAGE / 2 {
+        text = vec![0; LONGEST];
+        length = file.read_at(&mut text, 0)?;
+    }
+    text.truncate(length);
+    Ok(text)
+}
 
 /// The directory /proc/sys; nothing outside it can be reached through it.
 pub(super) struct ProcSys {
@@ -109,16 +123,19 @@ impl ProcSys {
     /// Returns the value of `key`, nothing if there is no such parameter or it was never set.
     pub(super) fn read(&self, key: &Key) -> Result<Option<Setting>> {
         let failed = || Error::io::<std::io::Error>("read", key.to_string());
-        let mut file = match self.file(key, OFlag::O_RDONLY) {
+        let file = match self.file(key, OFlag::O_RDONLY) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(errno) => return Err(failed()(errno.into())),
         };
-        let mut text = Vec::with_capacity(ROOM);
-        match file.read_to_end(&mut text) {
-            // What a stable_secret that was never set answers.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => return Ok(None),
-            other => other.map_err(failed())?,
+        let text = match read_whole(&file) {
+            // What a secret that was never set answers (net/ipv6/addrconf.c, `addrconf_sysctl_stable_secret`).
+            Err(error)
+                if error.raw_os_error() == Some(nix::libc::EIO) && key.path().ends_with("/stable_secret") =>
+            {
+                return Ok(None);
+            }
+            text => text.map_err(failed())?,
         };
         let text = String::from_utf8(text).map_err(|_| {
             Error::invalid(format!("cannot manage {key}: its value is no text; set it by other means"))
@@ -128,7 +145,7 @@ impl ProcSys {
 
     /// Writes the value of `key`; what the kernel makes of it is for the caller to read.
     pub(super) fn write(&self, key: &Key, setting: &Setting) -> Result<()> {
-        let act = || Error::io::<std::io::Error>("set", format!("{key} to {}", setting.text()));
+        let act = || Error::io::<std::io::Error>("set", format!("{key} to {}", brief(setting.text())));
         let file = self.file(key, OFlag::O_WRONLY).map_err(std::io::Error::from);
         let mut file = file.map(File::from).map_err(act())?;
         let text = format!("{}\n", setting.text());
@@ -138,8 +155,8 @@ impl ProcSys {
             if taken < rest.len() && (taken == 0 || text.len() < PAGE) {
                 return Err(Error::invalid(format!(
                     "cannot set {key} to {}: the kernel takes only {} of it; ask for what it takes",
-                    setting.text(),
-                    text[..text.len() - rest.len() + taken].trim_end()
+                    brief(setting.text()),
+                    brief(text[..text.len() - rest.len() + taken].trim_end())
                 )));
             }
             rest = &rest[taken..];

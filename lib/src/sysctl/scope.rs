@@ -1,6 +1,7 @@
 //! What the names in a task mean on this host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::options::Options;
 use super::runtime::{self, ProcSys};
@@ -25,8 +26,9 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Returns the scope of a task; where the kernel is not managed, a name means what it says.
-    pub(super) fn find(options: &Options, kernel: &ProcSys) -> Result<Self> {
+    /// Returns the scope of a task on the host at `root`; where the kernel is not managed it is not asked, and a name
+    /// means what it says.
+    pub(super) fn find(options: &Options, root: &Path) -> Result<Self> {
         let mut scope = Self {
             stored: options.wanted.clone(),
             set: BTreeMap::new(),
@@ -36,13 +38,14 @@ impl Scope {
             matched: BTreeSet::new(),
         };
         if options.runtime {
-            scope.look_up(options, kernel)?;
+            let kernel = ProcSys::open(root)?;
+            scope.look_up(options, &kernel)?;
+            scope.followers = coupling::followers(&scope.set, &kernel)?;
         }
         let texts = |(key, text): (&Key, &Option<String>)| Some((key.clone(), text.clone()?));
         let mut all: BTreeMap<Key, String> = scope.stored.iter().filter_map(texts).collect();
         all.extend(scope.set.clone());
         coupling::contradiction(&all)?;
-        scope.followers = coupling::followers(&scope.set, kernel)?;
         Ok(scope)
     }
 

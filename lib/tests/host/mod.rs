@@ -62,7 +62,7 @@ pub(crate) fn files(directory: &Path) -> String {
         if path.is_dir() {
             lines.push(format!("{}\n{}", path.display(), files(&path)));
         } else {
-            let (meta, text) = (path.metadata().unwrap(), std::fs::read(&path).unwrap());
+            let (meta, text) = (path.symlink_metadata().unwrap(), std::fs::read(&path).unwrap_or_default());
             let text = String::from_utf8_lossy(&text);
             lines.push(format!(
                 "{} {} {}.{} {text:?}",

@@ -36,6 +36,10 @@ unit:
 fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
+bench: modules
+	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux
+	modules/bench.sh
+
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo

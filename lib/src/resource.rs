@@ -209,16 +209,15 @@ pub trait Resource {
 impl<R: Resource + ?Sized> Plan<R> {
     /// Returns the entries in which `now` and `then` differ.
     pub fn between(now: &State<R>, then: &State<R>) -> Self {
-        let items = now.keys().chain(then.keys());
-        Self(
-            items
-                .filter(|item| now.get(item) != then.get(item))
-                .map(|item| {
-                    let change = Change { before: now.get(item).cloned(), after: then.get(item).cloned() };
-                    (item.clone(), change)
-                })
-                .collect(),
-        )
+        let gone_or_other = now.iter().filter_map(|(item, value)| {
+            let after = then.get(item);
+            let change = || Change { before: Some(value.clone()), after: after.cloned() };
+            (after != Some(value)).then(|| (item.clone(), change()))
+        });
+        let new = then.iter().filter(|(item, _)| !now.contains_key(item));
+        let new =
+            new.map(|(item, value)| (item.clone(), Change { before: None, after: Some(value.clone()) }));
+        Self(gone_or_other.chain(new).collect())
     }
 
     /// Returns whether nothing differs.

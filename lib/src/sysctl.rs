@@ -18,6 +18,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -43,6 +44,8 @@ pub struct Sysctl {
     root: PathBuf,
     /// What the names mean on this host; found once, so that the same entries are compared before and after.
     scope: OnceCell<Scope>,
+    /// The files that are read and written; found once as well.
+    files: OnceCell<Vec<Rc<Path>>>,
     /// The copies that were made of files, by the file.
     backups: RefCell<BTreeMap<PathBuf, PathBuf>>,
 }
@@ -61,7 +64,8 @@ pub enum Item {
         /// Its name; may be a pattern.
         key: Key,
         /// Which file.
-        file: PathBuf,
+        #[serde(serialize_with = "path")]
+        file: Rc<Path>,
     },
     /// Writing a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
     Effect {
@@ -87,6 +91,7 @@ impl TryFrom<options::Arguments> for Sysctl {
             options: arguments.try_into()?,
             root: PathBuf::from("/"),
             scope: OnceCell::new(),
+            files: OnceCell::new(),
             backups: RefCell::default(),
         })
     }
@@ -110,12 +115,12 @@ impl Sysctl {
     }
 
     /// Returns the file that is written, then those that must not name the same parameters.
-    fn files(&self) -> Vec<PathBuf> {
-        match &self.options.file {
+    fn files(&self) -> &[Rc<Path>] {
+        self.files.get_or_init(|| match &self.options.file {
             _ if !self.options.persist => Vec::new(),
-            Some(file) => vec![file.clone()],
-            None => boot::default_files(&self.root),
-        }
+            Some(file) => vec![file.as_path().into()],
+            None => boot::default_files(&self.root).into_iter().map(Rc::from).collect(),
+        })
     }
 
     /// Adds what the kernel holds of the parameters in scope.
@@ -131,13 +136,13 @@ impl Sysctl {
     }
 
     /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
-    fn observe_file(&self, file: &Path, state: &mut State<Self>) -> Result<()> {
+    fn observe_file(&self, file: &Rc<Path>, state: &mut State<Self>) -> Result<()> {
         let content = file::read(file)?.unwrap_or_default();
         let stored = &self.scope()?.stored;
         for (path, lines) in text::assignments(&content) {
-            let key = Key::at(path);
-            if self.options.exclusive || stored.contains_key(&key) {
-                state.insert(Item::Persistent { key, file: file.to_owned() }, Value::Lines(lines));
+            let named = stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
+            if let Some(key) = named.or_else(|| self.options.exclusive.then(|| Key::at(path))) {
+                state.insert(Item::Persistent { key, file: file.clone() }, Value::Lines(lines));
             }
         }
         Ok(())
@@ -173,7 +178,7 @@ impl Sysctl {
     /// Writes one parameter if it differs, and reads it back: what the kernel made another value of must not be stored.
     fn set(&self, kernel: &ProcSys, key: &Key, setting: &Setting) -> Result<()> {
         let item = Item::Runtime { key: key.clone() };
-        if !kernel.has(key)? && self.may_vanish(&item) {
+        if self.may_vanish(&item) && kernel.look_up(key)?.is_none() {
             return Ok(());
         }
         if kernel.read(key)?.as_ref() == Some(setting) {
@@ -205,7 +210,7 @@ impl Sysctl {
         let edits: BTreeMap<&str, &[Line]> = plan
             .iter()
             .filter_map(|(item, change)| match item {
-                Item::Persistent { key, file } if file == path => {
+                Item::Persistent { key, file } if **file == *path => {
                     Some((key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
                 }
                 _ => None,
@@ -274,7 +279,7 @@ impl Resource for Sysctl {
             self.observe_kernel(&mut state)?;
         }
         for file in self.files() {
-            self.observe_file(&file, &mut state)?;
+            self.observe_file(file, &mut state)?;
         }
         Ok(state)
     }
@@ -341,10 +346,10 @@ impl Resource for Sysctl {
         warnings.extend(coupling::without_effect(&scope.set, &self.root)?);
         let mut texts = BTreeMap::new();
         for file in self.files() {
-            texts.extend(self.planned_text(&file, plan)?.map(|text| (file, text)));
+            texts.extend(self.planned_text(file, plan)?.map(|text| (file.to_path_buf(), text)));
         }
         if let (Some(file), false) = (self.files().first(), self.options.is_absent()) {
-            warnings.extend(boot::contradictions(&self.root, file, &texts, &scope.at_boot())?);
+            warnings.extend(boot::contradictions(&self.root, file, &texts, &scope.at_boot()));
         }
         Ok(warnings)
     }
@@ -408,6 +413,10 @@ impl Serialize for Value {
             }
         }
     }
+}
+
+fn path<S: serde::Serializer>(path: &Rc<Path>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.serialize(serializer)
 }
 
 /// Returns `path`, which is absolute, below `root`.

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use super::text::{self, Line};
 use super::{Key, Setting, inside};
-use crate::{Result, file};
+use crate::file;
 
 /// Where sysctl.d files are looked for, first come first served.
 const DIRECTORIES: [&str; 5] =
@@ -33,9 +34,8 @@ const PROCPS: [&str; 4] = ["/usr/sbin/sysctl", "/sbin/sysctl", "/usr/bin/sysctl"
 /// Returns the file to write on the host at `root` when the task names none, then the one that must not contradict it.
 pub(super) fn default_files(root: &Path) -> Vec<PathBuf> {
     let [classic, own] = [CLASSIC, OWN].map(|file| inside(root, Path::new(file)));
-    let same = classic.canonicalize().is_ok_and(|path| own.canonicalize().is_ok_and(|own| own == path));
     match reads_classic(root, &classic) {
-        _ if same => vec![own],
+        _ if is_same(&own, &classic) => vec![own],
         true => vec![classic, own],
         false => vec![own, classic],
     }
@@ -47,10 +47,13 @@ fn any_exists(root: &Path, paths: &[&str]) -> bool {
 
 /// Returns whether a boot reads /etc/sysctl.conf: procps and busybox do, systemd only if a drop-in links to it.
 fn reads_classic(root: &Path, classic: &Path) -> bool {
-    let is_classic = |path: &PathBuf| {
-        path.canonicalize().is_ok_and(|path| classic.canonicalize().is_ok_and(|c| c == path))
-    };
-    !any_exists(root, &SYSTEMD) || drop_ins(root, None, false).iter().any(is_classic)
+    !any_exists(root, &SYSTEMD) || drop_ins(root, None, false).iter().any(|file| is_same(file, classic))
+}
+
+/// Returns whether both paths lead to one file, as one is a symbolic link to the other.
+fn is_same(one: &Path, other: &Path) -> bool {
+    (one.is_symlink() || other.is_symlink())
+        && one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 /// Returns the files of the directories in the order in which they are read; `new` is one that is going to be there.
@@ -91,57 +94,62 @@ fn readers(root: &Path, new: &Path) -> Vec<Reader> {
     readers
 }
 
+/// A file's assignments, by the parameter's path.
+type Assignments = BTreeMap<String, Vec<Line>>;
+
 /// What a reader makes of its files.
 #[derive(Default)]
-struct Loaded {
-    named: HashMap<String, (PathBuf, Line)>,
-    patterns: Vec<(Pattern, PathBuf, Line)>,
-    left_out: HashSet<String>,
+struct Loaded<'a> {
+    named: HashMap<&'a str, (&'a Path, &'a Line)>,
+    patterns: Vec<(Pattern, &'a Path, &'a Line)>,
+    left_out: HashSet<&'a str>,
 }
 
-impl Loaded {
-    /// Returns what `files` assign, where `planned` gives the content that a file is going to have.
-    fn from(files: &[PathBuf], planned: &HashMap<PathBuf, &Vec<u8>>) -> Self {
-        let mut loaded = Self::default();
-        for file in files {
-            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
-            let content = match planned.get(&real) {
-                Some(text) => (*text).clone(),
-                // What cannot be read, like /dev/null, assigns nothing.
-                None => file::read(&real).ok().flatten().unwrap_or_default(),
-            };
-            loaded.add(file, &content);
-        }
-        loaded
-    }
-
-    fn add(&mut self, file: &Path, content: &[u8]) {
-        for (path, lines) in text::assignments(content) {
+impl<'a> Loaded<'a> {
+    fn add(&mut self, file: &'a Path, assignments: &'a Assignments) {
+        for (path, lines) in assignments {
+            let Some(last) = lines.last() else { continue };
             if let Some(path) = path.strip_prefix('-') {
-                self.left_out.insert(path.to_owned());
-            } else if let Some(last) = lines.into_iter().next_back() {
-                match Pattern::new(&path) {
-                    Ok(pattern) if Key::at(path.clone()).is_pattern() => {
-                        self.patterns.push((pattern, file.to_owned(), last));
-                    }
-                    _ => {
-                        self.named.insert(path, (file.to_owned(), last));
-                    }
-                }
+                self.left_out.insert(path);
+            } else if !path.contains(['*', '?', '[']) {
+                self.named.insert(path, (file, last));
+            } else if let Ok(pattern) = Pattern::new(path) {
+                self.patterns.push((pattern, file, last));
             }
         }
     }
 
     /// Returns the file and line that decide about `key`.
-    fn winner(&self, key: &Key) -> Option<(&Path, &Line)> {
+    fn winner(&self, key: &Key) -> Option<(&'a Path, &'a Line)> {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
         let matched = || {
             let last =
                 self.patterns.iter().rev().find(|(pattern, ..)| pattern.matches_with(key.path(), options));
-            last.filter(|_| !self.left_out.contains(key.path())).map(|(_, file, line)| (file.as_path(), line))
+            last.filter(|_| !self.left_out.contains(key.path())).map(|(_, file, line)| (*file, *line))
         };
-        self.named.get(key.path()).map(|(file, line)| (file.as_path(), line)).or_else(matched)
+        self.named.get(key.path()).copied().or_else(matched)
     }
+}
+
+/// Returns the assignments of every file that `readers` read, where `planned` has the content that files are going to have.
+fn parsed(readers: &[Reader], planned: &BTreeMap<PathBuf, Vec<u8>>) -> HashMap<PathBuf, Assignments> {
+    // One file may have several names.
+    let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let planned: Vec<_> = planned.iter().map(|(path, text)| (path, identity(path), text)).collect();
+    let mut parsed = HashMap::new();
+    for file in readers.iter().flat_map(|reader| &reader.files) {
+        parsed.entry(file.clone()).or_insert_with(|| {
+            let same = |(path, id, _): &&(&PathBuf, Option<_>, &Vec<u8>)| {
+                *path == file || (id.is_some() && *id == identity(file))
+            };
+            match planned.iter().find(same) {
+                Some((.., text)) => text::assignments(text),
+                // What cannot be read, like /dev/null, assigns nothing.
+                None => text::assignments(&file::read(file).ok().flatten().unwrap_or_default()),
+            }
+        });
+    }
+    parsed
 }
 
 /// Returns warnings about what the next boot makes of the `wanted` parameters: another file that wins over `file`, or
@@ -151,31 +159,28 @@ pub(super) fn contradictions(
     file: &Path,
     planned: &BTreeMap<PathBuf, Vec<u8>>,
     wanted: &BTreeMap<&Key, &str>,
-) -> Result<Vec<String>> {
-    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    let planned: HashMap<PathBuf, &Vec<u8>> = planned.iter().map(|(path, text)| (real(path), text)).collect();
+) -> Vec<String> {
+    let readers = readers(root, file);
+    let parsed = parsed(&readers, planned);
     let mut warnings = BTreeMap::<String, Vec<&str>>::new();
-    for reader in readers(root, file) {
-        let loaded = Loaded::from(&reader.files, &planned);
+    for reader in &readers {
+        let mut loaded = Loaded::default();
+        for file in &reader.files {
+            loaded.add(file, &parsed[file]);
+        }
         for (key, text) in wanted {
             let warning = match loaded.winner(key) {
                 Some((_, line)) if Setting::new(key, &line.value()) == Setting::new(key, text) => continue,
                 Some((winner, line)) => overruled(key, winner, line),
-                None => format!(
-                    "no boot sets what {} holds: it is not read; use a file like /etc/sysctl.d/50-lvs.conf",
-                    file.display()
-                ),
+                None => unread(file),
             };
-            let readers = warnings.entry(warning).or_default();
-            if !readers.contains(&reader.name) {
-                readers.push(reader.name);
+            let names = warnings.entry(warning).or_default();
+            if !names.contains(&reader.name) {
+                names.push(reader.name);
             }
         }
     }
-    Ok(warnings
-        .into_iter()
-        .map(|(warning, readers)| format!("{warning} (by {})", readers.join(" and ")))
-        .collect())
+    warnings.into_iter().map(|(warning, names)| format!("{warning} (by {})", names.join(" and "))).collect()
 }
 
 fn overruled(key: &Key, winner: &Path, line: &Line) -> String {
@@ -184,5 +189,12 @@ fn overruled(key: &Key, winner: &Path, line: &Line) -> String {
         line.value(),
         winner.display(),
         line.number().unwrap_or_default()
+    )
+}
+
+fn unread(file: &Path) -> String {
+    format!(
+        "no boot sets what {} holds: it is not read; use a file like /etc/sysctl.d/50-lvs.conf",
+        file.display()
     )
 }

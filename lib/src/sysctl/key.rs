@@ -1,6 +1,9 @@
 //! The name of a parameter.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -8,8 +11,9 @@ use serde::{Serialize, Serializer};
 use crate::Error;
 
 /// The name of a parameter; what exists is a path that cannot leave /proc/sys and a name that cannot break a line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(String);
+/// A copy shares the text, as one task may carry hundreds of names through several states.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(Rc<str>);
 
 impl Key {
     /// Returns the path below /proc/sys.
@@ -19,7 +23,7 @@ impl Key {
 
     /// Returns the key of a path that was found on the host or in a file.
     pub(super) fn at(path: String) -> Self {
-        Self(path)
+        Self(path.into())
     }
 
     /// Returns whether it stands for every parameter that it matches, as in glob(7).
@@ -28,18 +32,44 @@ impl Key {
     }
 }
 
+/// By path; most of what is compared is the same text, which then need not be read.
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Rc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Finds keys by their path.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Returns the path below /proc/sys that a name in a file or task means, by systemd's rule (sysctl.d(5)): the first
 /// separator decides whether dots or slashes separate, and the other one is then part of a name.
 pub(super) fn path_of(name: &str) -> String {
-    let dotted = name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('.'));
-    let swap = |c| match c {
-        '.' if dotted => '/',
-        '/' if dotted => '.',
-        other => other,
+    let (separator, other) = match name.find(['.', '/']).map(|at| name.as_bytes()[at]) {
+        Some(b'.') => ('.', '/'),
+        _ => ('/', '.'),
     };
-    let path: String = name.chars().map(swap).collect();
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    parts.join("/")
+    let mut path = String::with_capacity(name.len());
+    for part in name.split(separator).filter(|part| !part.is_empty()) {
+        if !path.is_empty() {
+            path.push('/');
+        }
+        match part.contains(other) && separator == '.' {
+            true => path.push_str(&part.replace('/', ".")),
+            false => path.push_str(part),
+        }
+    }
+    path
 }
 
 impl FromStr for Key {
@@ -72,7 +102,7 @@ impl FromStr for Key {
             return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
         }
         match glob::Pattern::new(&path) {
-            Ok(_) if !path.contains("**") => Ok(Self(path)),
+            Ok(_) if !path.contains("**") => Ok(Self::at(path)),
             _ => refuse("it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter"),
         }
     }

@@ -17,7 +17,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     let space = || "[ \t]{0,2}";
     let assignment = (space(), "-?", name(), space(), space(), "[0-9a-z ]{0,4}", "[ \t]{0,2}\r?")
         .prop_map(|(a, dash, name, b, c, value, d)| format!("{a}{dash}{name}{b}={c}{value}{d}").into_bytes());
-    let other = prop::collection::vec(any::<u8>().prop_filter("no line feed", |byte| *byte != b'\n'), 0..12);
+    let other =
+        prop::collection::vec(any::<u8>().prop_map(|byte| if byte == b'\n' { b'=' } else { byte }), 0..12);
     prop_oneof![4 => assignment, 1 => "[#;][ a.b=1]{0,8}".prop_map(String::into_bytes), 2 => other]
 }
 
@@ -32,7 +33,7 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn key() -> impl Strategy<Value = Key> {
-    name().prop_filter_map("a name", |name| name.parse().ok())
+    "[ab]([./]{1,2}[ab*]){1,3}|[ab]{1,2}/[ab.#;-]{1,3}[ab]".prop_map(|name| name.parse().expect("a name"))
 }
 
 fn lines_of(content: &[u8], key: &Key) -> Vec<Line> {

@@ -10,9 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::{Key, Setting, inside};
 use crate::error::brief;
@@ -26,14 +26,22 @@ const LONGEST: usize = 256 * 1024;
 
 /// Returns all of a value; what does not fit into one read is lost, so one that came close is read again with more room.
 fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
-    let mut text = vec![0; PAGE];
-    let mut length = file.read_at(&mut text, 0)?;
-    if length > PAGE / 2 {
-        text = vec![0; LONGEST];
-        length = file.read_at(&mut text, 0)?;
+    let mut page = [0; PAGE];
+    let length = file.read_at(&mut page, 0)?;
+    if length <= PAGE / 2 {
+        return Ok(page[..length].to_vec());
     }
+    let mut text = vec![0; LONGEST];
+    let length = file.read_at(&mut text, 0)?;
     text.truncate(length);
     Ok(text)
+}
+
+/// How a parameter can be used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Access {
+    Readable,
+    WriteOnly,
 }
 
 /// The directory /proc/sys; nothing outside it can be reached through it.
@@ -58,34 +66,20 @@ impl ProcSys {
         Ok(Self { directory, path })
     }
 
-    /// Returns the mode of `key`, nothing if this kernel has no such parameter.
-    fn mode(&self, key: &Key) -> Result<Option<SFlag>> {
-        let error = Error::io("look up", key.to_string());
-        match self.file(key, OFlag::O_PATH).and_then(fstat) {
-            Ok(stat) => {
-                Ok(Some(SFlag::from_bits_retain(stat.st_mode)).filter(|mode| mode.contains(SFlag::S_IFREG)))
-            }
+    /// Returns how `key` can be used, nothing if this kernel has no such parameter.
+    pub(super) fn look_up(&self, key: &Key) -> Result<Option<Access>> {
+        match fstatat(&self.directory, key.path(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() => Ok(None),
+            Ok(stat) if stat.st_mode & 0o444 == 0 => Ok(Some(Access::WriteOnly)),
+            Ok(_) => Ok(Some(Access::Readable)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
-            Err(errno) => Err(error(errno)),
+            Err(errno) => Err(Error::io("look up", key.to_string())(errno)),
         }
     }
 
-    /// Returns whether this kernel has the parameter.
-    pub(super) fn has(&self, key: &Key) -> Result<bool> {
-        self.mode(key).map(|mode| mode.is_some())
-    }
-
-    /// Returns whether the parameter can be written and never read.
-    pub(super) fn is_write_only(&self, key: &Key) -> Result<bool> {
-        self.mode(key).map(|mode| mode.is_some_and(|mode| mode.bits() & 0o444 == 0))
-    }
-
-    /// Returns the parameter that `name` means: itself, or the only one that differs in which of its separators are
-    /// dots of an interface's name.
+    /// Returns the parameter that `name`, which is not one, means: the only one that differs in which of its
+    /// separators are dots of an interface's name.
     pub(super) fn find(&self, name: &Key) -> Result<Option<Key>> {
-        if self.has(name)? {
-            return Ok(Some(name.clone()));
-        }
         let parts: Vec<&str> = name.path().split('/').collect();
         let mut readings = Vec::new();
         self.readings(&mut readings, "", &parts);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::options::Options;
-use super::runtime::{self, ProcSys};
+use super::runtime::{self, Access, ProcSys};
 use super::{Key, coupling};
 use crate::{Error, Result};
 
@@ -77,17 +77,24 @@ impl Scope {
     }
 
     fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
-        let Some(key) = kernel.find(name)? else {
-            return self.pass_over(runtime::unknown(name), lenient);
-        };
-        // The files get the name that means the same to a boot.
-        let stored = self.stored.remove(name);
-        if kernel.is_write_only(&key)? {
-            self.effects.insert(key, text.to_owned());
-            return Ok(());
+        match kernel.look_up(name)? {
+            Some(Access::Readable) => {
+                self.set.insert(name.clone(), text.to_owned());
+            }
+            Some(Access::WriteOnly) => {
+                self.stored.remove(name);
+                self.effects.insert(name.clone(), text.to_owned());
+            }
+            None => match kernel.find(name)? {
+                None => return self.pass_over(runtime::unknown(name), lenient),
+                Some(key) => {
+                    // The files get the name that means the same to a boot.
+                    self.stored.remove(name);
+                    self.stored.insert(key.clone(), Some(text.to_owned()));
+                    self.set.insert(key, text.to_owned());
+                }
+            },
         }
-        self.stored.extend(stored.map(|text| (key.clone(), text)));
-        self.set.insert(key, text.to_owned());
         Ok(())
     }
 
@@ -104,7 +111,7 @@ impl Scope {
                         "cannot set {key}: two patterns match it, for {other} and for {text}; name it too, with its value"
                     )));
                 }
-                _ if kernel.is_write_only(&key)? => {}
+                _ if kernel.look_up(&key)? != Some(Access::Readable) => {}
                 _ => {
                     self.matched.insert(key.clone());
                     self.set.insert(key, text.to_owned());

@@ -14,3 +14,6 @@ pub use error::{Error, Result};
 pub use interface_alias::InterfaceAlias;
 pub use resource::{Change, Mode, Plan, Report, Resource, State};
 pub use sysctl::Sysctl;
+
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

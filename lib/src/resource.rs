@@ -5,6 +5,7 @@
 //! diff is the same two states, shown. After a write the engine reads again; what differs is an error and is
 //! put back. Only the entries of the plan are compared and put back: what others do meanwhile is theirs.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display};
 
@@ -207,17 +208,27 @@ pub trait Resource {
 }
 
 impl<R: Resource + ?Sized> Plan<R> {
-    /// Returns the entries in which `now` and `then` differ.
+    /// Returns the entries in which `now` and `then` differ, by one walk along both.
     pub fn between(now: &State<R>, then: &State<R>) -> Self {
-        let gone_or_other = now.iter().filter_map(|(item, value)| {
-            let after = then.get(item);
-            let change = || Change { before: Some(value.clone()), after: after.cloned() };
-            (after != Some(value)).then(|| (item.clone(), change()))
-        });
-        let new = then.iter().filter(|(item, _)| !now.contains_key(item));
-        let new =
-            new.map(|(item, value)| (item.clone(), Change { before: None, after: Some(value.clone()) }));
-        Self(gone_or_other.chain(new).collect())
+        let mut plan = BTreeMap::new();
+        let (mut old, mut new) = (now.iter().peekable(), then.iter().peekable());
+        loop {
+            let (before, after) = match (old.peek(), new.peek()) {
+                (None, None) => return Self(plan),
+                (Some((one, _)), Some((other, _))) => match one.cmp(other) {
+                    Ordering::Less => (old.next(), None),
+                    Ordering::Equal => (old.next(), new.next()),
+                    Ordering::Greater => (None, new.next()),
+                },
+                _ => (old.next(), new.next()),
+            };
+            let values = [before, after].map(|entry| entry.map(|(_, value)| value));
+            if let (Some((item, _)), [before, after]) = (before.or(after), values)
+                && before != after
+            {
+                plan.insert(item.clone(), Change { before: before.cloned(), after: after.cloned() });
+            }
+        }
     }
 
     /// Returns whether nothing differs.

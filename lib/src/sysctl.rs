@@ -241,20 +241,42 @@ impl Sysctl {
         written.and(useless.map_or(Ok(()), |copy| file::remove(&copy)))
     }
 
-    /// Returns the present and the planned value of each parameter that the task names.
+    /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
     fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
-        let then = report.then();
         let mut settings = Map::new();
-        let named = |item: &&Item| matches!(item, Item::Runtime { key } if self.scope.get().is_some_and(|scope| scope.set.contains_key(key)));
-        let persistent =
-            report.found.keys().chain(then.keys()).filter(|item| matches!(item, Item::Persistent { .. }));
-        for item in then.keys().filter(named).chain(persistent) {
-            let (before, after) = (report.found.get(item), then.get(item));
-            settings
-                .entry(item.key().to_string())
-                .or_insert_with(|| json!({"before": before, "after": after}));
+        let unchanged = |(item, value)| (item, (Some(value), Some(value)));
+        let planned =
+            report.plan.iter().map(|(item, change)| (item, (change.before.as_ref(), change.after.as_ref())));
+        let mut entries: BTreeMap<&Item, _> = report.found.iter().map(unchanged).collect();
+        entries.extend(planned);
+        for (item, (before, after)) in entries {
+            let follows = matches!(item, Item::Runtime { key } if self.scope.get().is_some_and(|scope| scope.followers.contains(key)));
+            if !follows && !matches!(item, Item::Effect { .. }) {
+                settings
+                    .entry(item.key().to_string())
+                    .or_insert_with(|| json!({"before": before, "after": after}));
+            }
         }
         settings
+    }
+
+    /// Brings the lines of one file in `then` to what they should be: the first file has them, any other one none.
+    fn target_file(&self, file: &Rc<Path>, holds: bool, scope: &Scope, then: &mut State<Self>) {
+        let item = |key: &Key| Item::Persistent { key: key.clone(), file: file.clone() };
+        if self.options.exclusive {
+            then.retain(|item, _| !matches!(item, Item::Persistent { key, file: of } if of == file && !scope.stored.contains_key(key)));
+        }
+        for (key, text) in &scope.stored {
+            match text.as_deref().filter(|_| holds) {
+                None => {
+                    then.remove(&item(key));
+                }
+                Some(text) => {
+                    let value = then.entry(item(key)).or_insert_with(|| Value::Lines(Vec::new()));
+                    *value = Value::Lines(text::with_value(key, value.lines(), text));
+                }
+            }
+        }
     }
 }
 
@@ -302,14 +324,7 @@ impl Resource for Sysctl {
             then.insert(Item::Effect { key: key.clone() }, value(key, text));
         }
         for (place, file) in self.files().iter().enumerate() {
-            let wanted = |key: &Key| scope.stored.get(key).and_then(Option::as_deref).filter(|_| place == 0);
-            // The first file holds the lines, any other one must not.
-            then.retain(|item, _| !matches!(item, Item::Persistent { key, file: of } if of == file && wanted(key).is_none()));
-            for (key, text) in scope.stored.keys().filter_map(|key| Some((key, wanted(key)?))) {
-                let item = Item::Persistent { key: key.clone(), file: file.clone() };
-                let lines = text::with_value(key, then.get(&item).map_or(&[], Value::lines), text);
-                then.insert(item, Value::Lines(lines));
-            }
+            self.target_file(file, place == 0, scope, &mut then);
         }
         Ok(then)
     }

@@ -47,7 +47,7 @@ fn any_exists(root: &Path, paths: &[&str]) -> bool {
 
 /// Returns whether a boot reads /etc/sysctl.conf: procps and busybox do, systemd only if a drop-in links to it.
 fn reads_classic(root: &Path, classic: &Path) -> bool {
-    !any_exists(root, &SYSTEMD) || drop_ins(root, None, false).iter().any(|file| is_same(file, classic))
+    !any_exists(root, &SYSTEMD) || drop_ins(root, None).iter().any(|file| is_same(file, classic))
 }
 
 /// Returns whether both paths lead to one file, as one is a symbolic link to the other.
@@ -56,8 +56,9 @@ fn is_same(one: &Path, other: &Path) -> bool {
         && one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// Returns the files of the directories in the order in which they are read; `new` is one that is going to be there.
-fn drop_ins(root: &Path, new: Option<&Path>, hidden: bool) -> Vec<PathBuf> {
+/// Returns the files of the directories in the order in which they are read, hidden ones among them; `new` is one that
+/// is going to be there.
+fn drop_ins(root: &Path, new: Option<&Path>) -> Vec<PathBuf> {
     let mut files = BTreeMap::new();
     for directory in DIRECTORIES {
         let directory = inside(root, Path::new(directory));
@@ -65,7 +66,7 @@ fn drop_ins(root: &Path, new: Option<&Path>, hidden: bool) -> Vec<PathBuf> {
         let new = new.filter(|new| new.parent() == Some(&directory)).map(Path::to_owned);
         for path in there.chain(new) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(".conf") && (hidden || !name.starts_with('.')) {
+            if name.ends_with(".conf") {
                 files.entry(name).or_insert(path);
             }
         }
@@ -81,13 +82,16 @@ struct Reader {
 
 /// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
 fn readers(root: &Path, new: &Path) -> Vec<Reader> {
+    let is_hidden =
+        |file: &&PathBuf| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let mut readers = Vec::new();
+    let mut files = drop_ins(root, Some(new));
     let systemd = any_exists(root, &SYSTEMD);
     if systemd {
-        readers.push(Reader { name: "systemd-sysctl", files: drop_ins(root, Some(new), false) });
+        let files = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
+        readers.push(Reader { name: "systemd-sysctl", files });
     }
     if !systemd || any_exists(root, &PROCPS) {
-        let mut files = drop_ins(root, Some(new), true);
         files.push(inside(root, Path::new(CLASSIC)));
         readers.push(Reader { name: "sysctl --system", files });
     }

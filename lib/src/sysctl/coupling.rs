@@ -121,7 +121,7 @@ enum Relation {
 }
 
 /// Returns an error if two names of one value contradict each other, since neither order would satisfy both.
-pub(super) fn contradiction(wanted: &BTreeMap<Key, String>) -> Result<()> {
+pub(super) fn contradiction(wanted: &BTreeMap<&Key, &str>) -> Result<()> {
     for (key, text) in wanted {
         for (one, other, relation) in &TWINS {
             let Some(base) = base(key.path(), one) else { continue };

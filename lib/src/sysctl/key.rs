@@ -101,10 +101,13 @@ impl FromStr for Key {
         if path.split('/').any(|part| part == "." || part == "..") {
             return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
         }
-        match glob::Pattern::new(&path) {
-            Ok(_) if !path.contains("**") => Ok(Self::at(path)),
-            _ => refuse("it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter"),
+        let key = Self::at(path);
+        if key.is_pattern() && (key.path().contains("**") || glob::Pattern::new(key.path()).is_err()) {
+            return refuse(
+                "it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter",
+            );
         }
+        Ok(key)
     }
 }
 

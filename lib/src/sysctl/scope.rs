@@ -21,6 +21,8 @@ pub(super) struct Scope {
     pub(super) followers: BTreeSet<Key>,
     /// What was passed over.
     pub(super) warnings: Vec<String>,
+    /// Names that this kernel does not have.
+    missing: BTreeSet<Key>,
     /// Keys that only a pattern names.
     matched: BTreeSet<Key>,
 }
@@ -35,6 +37,7 @@ impl Scope {
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
+            missing: BTreeSet::new(),
             matched: BTreeSet::new(),
         };
         if options.runtime {
@@ -42,10 +45,7 @@ impl Scope {
             scope.look_up(options, &kernel)?;
             scope.followers = coupling::followers(&scope.set, &kernel)?;
         }
-        let texts = |(key, text): (&Key, &Option<String>)| Some((key.clone(), text.clone()?));
-        let mut all: BTreeMap<Key, String> = scope.stored.iter().filter_map(texts).collect();
-        all.extend(scope.set.clone());
-        coupling::contradiction(&all)?;
+        coupling::contradiction(&scope.at_boot())?;
         Ok(scope)
     }
 
@@ -54,11 +54,13 @@ impl Scope {
         self.set.contains_key(key) && !self.matched.contains(key)
     }
 
-    /// Returns the parameters, each by its own name, that a boot should set.
+    /// Returns the parameters, each by its own name, that a boot should set; those in the kernel, and those that are
+    /// only stored.
     pub(super) fn at_boot(&self) -> BTreeMap<&Key, &str> {
-        let stored = self.stored.iter().filter(|(key, _)| !key.is_pattern());
+        let only_stored = |(key, _): &(&Key, _)| self.set.is_empty() || self.missing.contains(*key);
+        let stored = self.stored.iter().filter(only_stored).filter(|(key, _)| !key.is_pattern());
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        stored.chain(self.set.iter().map(|(key, text)| (key, text.as_str()))).collect()
+        self.set.iter().map(|(key, text)| (key, text.as_str())).chain(stored).collect()
     }
 
     /// Finds each wanted name in the kernel. A name beats a pattern that matches it.
@@ -86,7 +88,7 @@ impl Scope {
                 self.effects.insert(name.clone(), text.to_owned());
             }
             None => match kernel.find(name)? {
-                None => return self.pass_over(runtime::unknown(name), lenient),
+                None => return self.pass_over(name, lenient),
                 Some(key) => {
                     // The files get the name that means the same to a boot.
                     self.stored.remove(name);
@@ -101,7 +103,7 @@ impl Scope {
     fn look_up_pattern(&mut self, pattern: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
         let found = kernel.matching(pattern)?;
         if found.is_empty() {
-            return self.pass_over(runtime::unknown(pattern), lenient);
+            return self.pass_over(pattern, lenient);
         }
         for key in found {
             match self.set.get(&key) {
@@ -121,10 +123,12 @@ impl Scope {
         Ok(())
     }
 
-    fn pass_over(&mut self, error: Error, lenient: bool) -> Result<()> {
+    fn pass_over(&mut self, name: &Key, lenient: bool) -> Result<()> {
+        let error = runtime::unknown(name);
         if !lenient {
             return Err(error);
         }
+        self.missing.insert(name.clone());
         self.warnings.push(format!(
             "{}; it is passed over and not in force, as ignoreerrors is set",
             error.sentence()

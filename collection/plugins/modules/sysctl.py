@@ -9,54 +9,67 @@ from __future__ import annotations
 
 DOCUMENTATION = r'''
 module: sysctl
-short_description: Manage a kernel parameter
+short_description: Manage kernel parameters, now and at the next boot
 version_added: 0.1.0
 author:
   - lvs.host founders (@lvs-host)
 description:
-  - Sets a kernel parameter in the running kernel and stores it in a file for the next boot.
-  - The kernel is written first and read again. A value that the kernel refuses is never stored.
-  - Only the lines of the named parameter are edited. All else in the file stays as it is, and no other parameter is applied.
+  - Sets kernel parameters in the running kernel and stores them in a file for the next boot.
+  - All options of M(ansible.posix.sysctl) are here with their meaning, so that a task only needs the other name.
+  - The kernel is written first and read again. A value that the kernel refuses, or makes another value of, is never stored,
+    and a file that cannot be written puts the kernel back.
+  - Only the lines of the named parameters are edited. All else in the file stays as it is, and no other parameter is applied.
+  - Parameters that the kernel changes along with one of the task, as C(net.ipv4.ip_forward) changes
+    C(net.ipv4.conf.*.forwarding), are shown among the changes.
 options:
   name:
     description:
-      - The parameter, such as V(net.ipv4.ip_forward).
-      - Where a part of the name holds a dot, such as the interface V(eth0.100), write the others with slashes,
-        V(net/ipv4/conf/eth0.100/rp_filter).
+      - The parameter, such as V(net.ipv4.ip_forward), or a pattern, V(net.ipv4.conf.*.rp_filter), which is set wherever it
+        matches now and stored as it is. A name beats a pattern that matches it.
+      - The first separator counts, as in C(sysctl.d(5)). The interface C(eth0.100) is V(net.ipv4.conf.eth0/100.rp_filter) or
+        V(net/ipv4/conf/eth0.100/rp_filter). All dots will do where only one parameter can be meant.
+      - Required, unless O(settings) is given.
     type: str
-    required: true
     aliases: [key]
   value:
     description:
-      - The value wanted, as text, a number or a boolean.
-      - Required with O(state=present).
+      - The value wanted, as text, a number, a boolean or a list.
+      - Required with O(name) and O(state=present).
       - V(true), V(yes) and V(on) mean V(1); V(false), V(no) and V(off) mean V(0).
       - Values are compared as the kernel reads them, so white space, V(0x10) for V(16) or V(1,2,3) for V(1-3) change nothing.
       - YAML reads V(0644) as an octal number. Quote a value whose digits have to stay as they are.
     type: raw
     aliases: [val]
+  settings:
+    description:
+      - Many parameters at once, each with its value, as O(name) and O(value). They are read, planned, written and undone
+        as one, and replace a file once.
+      - A value may be empty here, V(''), for a parameter that is to be cleared.
+      - With O(state=absent) the values do not matter.
+    type: dict
   state:
     description:
-      - With V(present) the parameter has the value.
-      - With V(absent) the file has no line for the parameter. The running kernel keeps its value, for there is no value
-        to go back to.
+      - With V(present) the parameters have the values.
+      - With V(absent) the file has no line for them, in whatever spelling. The running kernel keeps its values, for there are
+        none to go back to.
     type: str
     choices: [absent, present]
     default: present
   sysctl_file:
     description:
-      - The file that stores the value.
-      - By default C(/etc/sysctl.conf) where the boot of this host reads it, else C(/etc/sysctl.d/99-lvs-host.conf).
+      - The file that stores the values.
+      - By default C(/etc/sysctl.conf) where the boot of this host reads it, else C(/etc/sysctl.d/99-lvs-host.conf). By default
+        O(state=absent) takes the parameters out of both, and O(state=present) takes them out of the other one.
     type: path
   persist:
     description:
-      - Whether to store the value in the file. With V(false) only the running kernel is managed.
+      - Whether to store the values in a file. With V(false) only the running kernel is managed.
+      - The default is V(true), and V(false) with O(netns).
     type: bool
-    default: true
   reload:
     description:
-      - Whether to set the running kernel too. Only the named parameter is set.
-      - With V(false), and without O(sysctl_set), only the file is managed.
+      - Whether to set the running kernel too. Only the named parameters are set.
+      - With V(false), and without O(sysctl_set), the file alone is managed and the kernel is neither read nor written.
     type: bool
     default: true
   sysctl_set:
@@ -66,10 +79,33 @@ options:
     default: false
   ignoreerrors:
     description:
-      - Whether a parameter that this kernel does not have is a warning instead of a failure.
+      - Whether a parameter that this kernel does not have is stored all the same, with a warning that it is not in force.
+      - A value that the kernel refuses still fails.
+    type: bool
+    default: false
+  backup:
+    description:
+      - Whether to keep a copy of the file beside it before it is replaced.
+    type: bool
+    default: false
+  netns:
+    description:
+      - The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
+      - Only parameters that begin with C(net.) belong to one, and no boot sets them, so nothing is stored.
+    type: str
+  exclusive:
+    description:
+      - Whether O(sysctl_file) holds the parameters of O(settings) and no others. Comments stay.
     type: bool
     default: false
 extends_documentation_fragment: []
+notes:
+  - A parameter that can be written and not read, such as C(net.ipv4.route.flush), is an act. It is done last, always reported as
+    changed, and never stored or undone.
+  - A warning tells the file and line of another assignment that wins at the next boot, with systemd or with procps.
+  - A warning tells that C(arp_ignore) and C(arp_announce) have no effect on C(lo) or C(default) alone.
+  - Switching IPv6 forwarding on where the default route comes from a router advertisement is refused unless C(accept_ra) is 2,
+    as that route would be lost.
 attributes:
   check_mode:
     support: full
@@ -88,24 +124,34 @@ EXAMPLES = r'''
     name: net.ipv4.ip_forward
     value: 1
 
-- name: Answer no ARP request for a virtual IP of the loopback device
+- name: Make a real server keep silent about its virtual IP
   lvs.host.sysctl:
-    name: "{{ item.name }}"
-    value: "{{ item.value }}"
+    settings:
+      net.ipv4.conf.all.arp_ignore: 1
+      net.ipv4.conf.all.arp_announce: 2
     sysctl_file: /etc/sysctl.d/90-lvs.conf
-  loop:
-    - {name: net.ipv4.conf.all.arp_ignore, value: 1}
-    - {name: net.ipv4.conf.all.arp_announce, value: 2}
 
-- name: Change the running kernel only
+- name: Check the source of packets on every interface but one
+  lvs.host.sysctl:
+    settings:
+      net.ipv4.conf.*.rp_filter: 1
+      net.ipv4.conf.lo.rp_filter: 0
+
+- name: Set buffers, in the running kernel only
+  lvs.host.sysctl:
+    name: net.ipv4.tcp_rmem
+    value: [4096, 131072, 6291456]
+    persist: false
+
+- name: Store what the kernel has once ip_vs is loaded
   lvs.host.sysctl:
     name: net.ipv4.vs.conntrack
     value: 1
-    persist: false
+    ignoreerrors: true
 
 - name: Store no value for source address checks any more
   lvs.host.sysctl:
-    name: net.ipv4.conf.all.rp_filter
+    name: net.ipv4.conf.lo.rp_filter
     state: absent
 '''
 
@@ -121,7 +167,7 @@ changes:
       type: str
       sample: net.ipv4.ip_forward
     layer:
-      description: V(runtime) is the running kernel, V(persistent) the file.
+      description: V(runtime) is the running kernel, V(persistent) the file, V(effect) what can only be written.
       type: str
       sample: runtime
     file:
@@ -137,6 +183,17 @@ changes:
       description: The value now in force. Null where there is none any more.
       type: str
       sample: '1'
+settings:
+  description: Every parameter of the task with its value before and after, also where nothing changed; the kernel's values
+    where the kernel is managed, else the file's.
+  returned: success
+  type: dict
+  sample: {"net.ipv4.ip_forward": {"before": "0", "after": "1"}}
+backup_file:
+  description: The copy of the file.
+  returned: when O(backup=true) and the file was replaced
+  type: str
+  sample: /etc/sysctl.conf.4711.1795372992588~
 msg:
   description: What could not be done, and why.
   returned: failure

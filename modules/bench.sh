@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 sysctl=target/modules/sysctl
+alias=target/modules/interface_alias
 
 # The least that any program costs here: one that is static and does nothing.
 build_nothing() {
@@ -20,6 +21,10 @@ build_nothing() {
 # Prints the median of each command's wall, user and system time in milliseconds, and its wall time over the first's.
 compare() {
     hyperfine --shell=none --warmup 20 --runs "$runs" --export-json "$dir/result.json" "$@" >/dev/null 2>"$dir/log" || cat "$dir/log"
+    show_results
+}
+
+show_results() {
     python3 - "$dir/result.json" <<'END'
 import json, sys
 results = json.load(open(sys.argv[1]))['results']
@@ -69,8 +74,48 @@ END
     compare "$dir/toggle" "$dir/toggle-procps"
 }
 
+# What is added must go again between two runs; hyperfine's --prepare does that and is not timed.
+compare_prepared() {
+    hyperfine --shell=none --warmup 2 --runs "$runs" --export-json "$dir/result.json" "$@" >/dev/null 2>"$dir/log" || cat "$dir/log"
+    show_results
+}
+
+one_alias() {
+    ip link add v0 type veth peer name v1
+    ip link set v0 up
+    echo '{"name": "v0:1", "address": "192.0.2.10/32"}' >"$dir/add"
+    printf '\nOne alias added\n'
+    compare_prepared --prepare 'ip address flush dev v0' "ip address add 192.0.2.10/32 dev v0 label v0:1" \
+        --prepare 'ip address flush dev v0' "$alias $dir/add"
+    printf '\nOne alias that is there, while another interface has 10,000\n'
+    python3 -c 'for n in range(10000): print(f"address add 10.{n // 250}.{n % 250}.1/32 dev lo")' | ip -batch -
+    compare "ip -4 address show dev v0" "$alias $dir/add"
+    ip address flush dev lo 2>/dev/null || true
+}
+
+many_aliases() {
+    python3 - "$dir" <<'END'
+import json, sys
+addresses = [f'10.{n // 250}.{n % 250}.1' for n in range(10000)]
+aliases = [{'address': address} for address in addresses]
+for state in 'present', 'absent':
+    json.dump({'name': 'lo', 'prefix': 32, 'state': state, 'aliases': aliases}, open(f'{sys.argv[1]}/{state}', 'w'))
+for act in 'add', 'del':
+    open(f'{sys.argv[1]}/batch-{act}', 'w').writelines(f'address {act} {address}/32 dev lo\n' for address in addresses)
+END
+    printf '\n10,000 aliases added in one task\n'
+    compare_prepared --prepare "$alias $dir/absent" "ip -batch $dir/batch-add" --prepare "$alias $dir/absent" "$alias $dir/present"
+    printf '\n10,000 aliases that are there, checked\n'
+    compare "ip -oneline -4 address show dev lo" "$alias $dir/present"
+    printf '\n10,000 aliases removed in one task\n'
+    compare_prepared --prepare "$alias $dir/present" "ip -batch $dir/batch-del" --prepare "$alias $dir/present" "$alias $dir/absent"
+}
+
 build_nothing
 runs=${RUNS:-200}
 one_parameter
+one_alias
 runs=${RUNS:-50}
 many_parameters
+runs=${RUNS:-5}
+many_aliases

@@ -7,6 +7,7 @@ pub mod ansible;
 mod error;
 pub mod file;
 pub mod interface_alias;
+pub mod netns;
 pub mod resource;
 pub mod sysctl;
 

@@ -287,7 +287,7 @@ impl Resource for Sysctl {
     /// Runs that write files take turns: one lock for all files, as links may give one file many names.
     fn enter(&self, mode: Mode) -> Result<Option<Lock>> {
         if let Some(namespace) = &self.options.netns {
-            runtime::enter(&inside(&self.root, namespace))?;
+            namespace.enter(&self.root)?;
         }
         match mode {
             Mode::Apply if self.options.persist => Lock::on(&inside(&self.root, Path::new("/etc"))).map(Some),

@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 
 /// Returns addresses and routes as ip(8) sees them, without what counts down or settles by itself.
 fn look() -> String {
-    let addresses = ip("-oneline address show").replace(" tentative", "");
-    format!("{addresses}{}{}", ip("route show table all"), ip("-6 route show table main"))
+    let all =
+        [ip("-oneline address show"), ip("route show table all"), ip("-6 route show table main")].concat();
+    // Link-local addresses and their routes come when duplicate address detection is over.
+    let lines = all.lines().filter(|line| !line.contains("fe80::"));
+    lines.map(|line| line.replace(" tentative", "") + "\n").collect()
 }
 
 fn alias(arguments: Value) -> InterfaceAlias {
@@ -113,8 +116,11 @@ fn another_prefix_length_is_replaced_under_the_tasks_label_and_refused_elsewhere
     ip("address add 192.0.2.10/24 dev v0 label v0:1");
     assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/32"})));
     assert_eq!(shown(), ["192.0.2.10/32 v0:1"]);
-    let error = refuse(json!({"name": "v0:2", "address": "192.0.2.10/24"}));
-    assert!(error.contains("192.0.2.10/32 on v0"), "{error}");
+    assert!(apply(json!({"name": "v0:2", "address": "192.0.2.10/24"})), "it is ours now");
+    assert_eq!(shown(), ["192.0.2.10/24 v0:2"]);
+    ip("address add 198.51.100.1/32 dev v0");
+    let error = refuse(json!({"name": "v0:3", "address": "198.51.100.1/24"}));
+    assert!(error.contains("198.51.100.1/32"), "{error}");
 }
 
 #[test]
@@ -233,4 +239,282 @@ fn many_runs_at_once_take_turns() {
         }
     });
     assert_eq!(shown().len(), 21);
+}
+
+#[test]
+fn every_attribute_that_the_task_names_is_set_compared_and_mended() {
+    enter_network();
+    for (option, value, shown) in [
+        ("broadcast", json!("none"), "inet 192.0.2.10/24 scope global v0:1"),
+        ("broadcast", json!("192.0.2.99"), "inet 192.0.2.10/24 brd 192.0.2.99 scope global v0:1"),
+        ("broadcast", json!("auto"), "inet 192.0.2.10/24 brd 192.0.2.255 scope global v0:1"),
+        ("scope", json!("link"), "inet 192.0.2.10/24 brd 192.0.2.255 scope link v0:1"),
+        ("scope", json!("global"), "scope global v0:1"),
+        ("metric", json!(50), "inet 192.0.2.10/24 metric 50 brd 192.0.2.255"),
+        ("metric", json!(0), "inet 192.0.2.10/24 brd 192.0.2.255"),
+        ("noprefixroute", json!(true), "noprefixroute v0:1"),
+        ("noprefixroute", json!(false), "scope global v0:1"),
+        ("preferred_lft", json!(0), "deprecated v0:1"),
+        ("preferred_lft", json!("forever"), "scope global v0:1"),
+        ("peer", json!("192.0.2.20"), "inet 192.0.2.10 peer 192.0.2.20/24"),
+    ] {
+        let mut task = json!({"name": "v0:1", "address": "192.0.2.10/24"});
+        task[option] = value.clone();
+        apply(task);
+        let found = ip("-oneline address show dev v0");
+        assert!(found.contains(shown), "{option}={value}: {found}");
+    }
+    assert!(
+        !apply(json!({"name": "v0:1", "address": "192.0.2.10/24"})),
+        "what the task does not name is not compared"
+    );
+}
+
+#[test]
+fn attributes_of_an_ipv6_address_are_changed_in_place() {
+    enter_network();
+    apply(json!({"name": "v0", "address": "2001:db8::10/64", "nodad": true}));
+    assert!(ip("-6 address show dev v0").contains("2001:db8::10/64 scope global nodad"));
+    assert!(apply(
+        json!({"name": "v0", "address": "2001:db8::10/64", "preferred_lft": 0, "metric": 70, "noprefixroute": true})
+    ));
+    let found = ip("-6 address show dev v0");
+    assert!(
+        found.contains("2001:db8::10/64 metric 70 scope global nodad deprecated noprefixroute"),
+        "{found}"
+    );
+    assert!(apply(
+        json!({"name": "v0", "address": "2001:db8::10/64", "preferred_lft": "forever", "noprefixroute": false})
+    ));
+    assert!(
+        apply(json!({"name": "v0", "address": "2001:db8::10/128"})),
+        "it is ours, so another prefix length replaces it"
+    );
+}
+
+#[test]
+fn many_aliases_are_one_task_with_the_tasks_options_as_defaults() {
+    enter_network();
+    ip("address add 192.0.2.1/24 dev v0");
+    ip("address add 192.0.2.99/24 dev v0 label v0:99");
+    let task = json!({"name": "v0", "prefix": 24, "aliases": [
+        {"address": "192.0.2.10", "label": "1"},
+        {"address": "192.0.2.11", "name": "v0:2", "prefix": 32},
+        {"name": "lo", "address": "203.0.113.1", "prefix": 32},
+        {"address": "192.0.2.99", "label": "99", "state": "absent"},
+    ]});
+    assert!(apply(task.clone()));
+    assert_eq!(shown(), ["192.0.2.1/24 v0", "192.0.2.11/32 v0:2", "192.0.2.10/24 v0:1 secondary"]);
+    assert!(ip("address show dev lo").contains("203.0.113.1/32"));
+    // Labels are exchanged in one task.
+    let swapped = json!({"name": "v0", "aliases": [
+        {"address": "192.0.2.10/24", "label": "2"}, {"address": "192.0.2.11/32", "label": "1"}]});
+    assert!(apply(swapped));
+    assert_eq!(shown(), ["192.0.2.1/24 v0", "192.0.2.11/32 v0:1", "192.0.2.10/24 v0:2 secondary"]);
+}
+
+#[test]
+fn a_failure_in_the_middle_of_many_undoes_all_of_them() {
+    enter_network();
+    ip("address add 192.0.2.1/24 dev v0 scope link");
+    std::fs::write("/proc/sys/net/ipv6/conf/v0/disable_ipv6", "1").unwrap();
+    let error = refuse(json!({"name": "v0", "aliases": [
+        {"address": "198.51.100.1/24"}, {"address": "198.51.100.2/32"}, {"address": "2001:db8::1/64"}]}));
+    assert!(error.starts_with("cannot add 2001:db8::1/64 on v0"), "{error}");
+}
+
+#[test]
+fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
+    enter_network();
+    let start = || {
+        ip("-4 address flush dev v0");
+        for address in
+            ["192.0.2.1/24", "192.0.2.7/24 label v0:1", "192.0.2.8/24 label v0:1", "192.0.2.9/24 label v0:2"]
+        {
+            ip(&format!("address add {address} dev v0"));
+        }
+        ip("address add 192.0.2.50/32 dev v0 valid_lft 1000 preferred_lft 1000");
+        add_as_keepalived_does("v0", "192.0.2.51");
+        alias(json!({"name": "v0:3", "address": "192.0.2.60/24"})).apply().unwrap();
+        ip("address add 169.254.1.1/16 dev v0 scope link");
+    };
+    let left = |purge: &str| {
+        start();
+        apply(json!({"name": "v0:1", "address": "192.0.2.7/24", "purge": purge}));
+        let mut left: Vec<String> =
+            shown().iter().map(|line| line.split('/').next().unwrap().replace("192.0.2.", "")).collect();
+        left.sort();
+        left.join(" ")
+    };
+    assert_eq!(left("label"), "1 169.254.1.1 50 51 60 7 9");
+    assert_eq!(left("owned"), "1 169.254.1.1 50 51 7 8 9");
+    assert_eq!(left("all"), "169.254.1.1 50 51 7");
+    start();
+    assert!(!apply(json!({"name": "v0:1", "address": "192.0.2.7/24"})), "nothing is purged unasked");
+}
+
+/// Adds a single address with keepalived's mark; ip(8) of Debian 12 cannot.
+fn add_as_keepalived_does(interface: &str, address: &str) {
+    use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
+    const RTPROT_KEEPALIVED: u8 = 18;
+    let index: u32 =
+        ip(&format!("-oneline link show dev {interface}")).split(':').next().unwrap().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        let mut request = handle.address().add(index, address.parse().unwrap(), 32);
+        let mark = AddressAttribute::Protocol(AddressProtocol::Other(RTPROT_KEEPALIVED));
+        request.message_mut().attributes.push(mark);
+        request.execute().await.unwrap();
+    });
+}
+
+#[test]
+fn a_stand_in_that_a_killed_run_left_is_recognised_and_goes() {
+    enter_network();
+    ip("address add 192.0.2.1/24 dev v0");
+    let killed_before_the_new_one = || {
+        apply(json!({"name": "v0", "address": "192.0.2.10/32", "noprefixroute": true}));
+    };
+    killed_before_the_new_one();
+    assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/24"})));
+    assert_eq!(shown(), ["192.0.2.1/24 v0", "192.0.2.10/24 v0:1 secondary"]);
+    ip("address del 192.0.2.10/24 dev v0");
+    killed_before_the_new_one();
+    ip("address add 192.0.2.10/24 dev v0");
+    assert!(apply(json!({"name": "v0", "address": "192.0.2.10", "state": "absent"})));
+    assert_eq!(shown(), ["192.0.2.1/24 v0"]);
+}
+
+#[test]
+fn an_address_that_another_host_has_fails_and_is_tried_anew() {
+    enter_network();
+    // The far end is another host in all but name: detection goes over the wire.
+    ip("address add 2001:db8::10/64 dev v0-far nodad");
+    let task = json!({"name": "v0", "address": "2001:db8::10/64"});
+    let error = alias(task.clone()).apply().err().expect("another host has it").sentence();
+    assert!(error.contains("dadfailed"), "{error}");
+    assert!(!ip("-6 address show dev v0").contains("2001:db8::10"), "it is taken back");
+    ip("address del 2001:db8::10/64 dev v0-far");
+    assert!(apply(task.clone()));
+    assert!(!ip("-6 address show dev v0 tentative").contains("2001:db8::10"), "it is waited for");
+}
+
+#[test]
+fn without_a_carrier_a_tentative_address_is_accepted_with_a_warning() {
+    enter_network();
+    ip("link set v0-far down");
+    let report = alias(json!({"name": "v0", "address": "2001:db8::10/64"})).apply().unwrap();
+    assert!(report.warnings.iter().any(|warning| warning.contains("carrier")), "{:?}", report.warnings);
+}
+
+#[test]
+fn an_interface_that_is_to_come_is_waited_for() {
+    enter_network();
+    let task = json!({"name": "w0:1", "address": "192.0.2.10/32", "wait": 5});
+    let report = alias(task.clone()).check().unwrap();
+    assert_eq!(report.plan.items().count(), 1, "check mode predicts the address");
+    assert!(report.warnings[0].contains("w0 is not there yet"), "{:?}", report.warnings);
+    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            nix::sched::setns(&namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            ip("link add w0 type veth peer name w1");
+        });
+        assert!(!alias(task.clone()).apply().unwrap().plan.is_empty());
+    });
+    let late =
+        alias(json!({"name": "x0", "address": "192.0.2.11/32", "wait": 1})).apply().err().unwrap().sentence();
+    assert!(late.contains("cannot find the interface x0"), "{late}");
+}
+
+#[test]
+fn another_network_namespace_is_entered() {
+    enter_network();
+    let own = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), nix::unistd::gettid());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            enter_network();
+            let task = json!({"name": "v0:1", "address": "192.0.2.10/24", "netns": path});
+            assert!(!alias(task).apply().unwrap().plan.is_empty());
+        });
+    });
+    nix::sched::setns(&own, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    assert_eq!(shown(), ["192.0.2.10/24 v0:1"]);
+}
+
+#[test]
+fn an_address_that_keepalived_owns_is_refused() {
+    enter_network();
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("etc/keepalived")).unwrap();
+    let text = "vrrp_instance VI_1 {\n virtual_ipaddress {\n  192.0.2.10/24 dev v0\n }\n}\n";
+    std::fs::write(root.path().join("etc/keepalived/keepalived.conf"), text).unwrap();
+    let alias = |address: &str| alias(json!({"name": "v0:1", "address": address})).under(root.path());
+    let error = alias("192.0.2.10/24").check().err().expect("check refuses it too").sentence();
+    assert!(error.contains("keepalived on this host owns 192.0.2.10"), "{error}");
+    assert_eq!(fail_by_the_laws(&alias("192.0.2.10/24"), look), error);
+    alias("192.0.2.11/24").apply().unwrap();
+}
+
+#[test]
+fn what_an_address_brings_that_one_may_not_want_is_told() {
+    enter_network();
+    let warnings = |task: Value| alias(task).check().unwrap().warnings;
+    assert!(
+        warnings(json!({"name": "lo:0", "address": "203.0.113.10/24"}))[0].contains("local to this host")
+    );
+    assert!(
+        warnings(json!({"name": "v0:1", "address": "192.0.2.10/24"}))[0]
+            .contains("first address of its prefix")
+    );
+    assert_eq!(warnings(json!({"name": "v0:1", "address": "192.0.2.10/32"})), [""; 0]);
+    ip("address add 192.0.2.1/24 dev v0");
+    assert_eq!(warnings(json!({"name": "v0:1", "address": "192.0.2.10/24"})), [""; 0]);
+}
+
+#[test]
+fn an_address_whose_label_is_no_text_ends_in_no_false_ok() {
+    enter_network();
+    // ip(8) passes any bytes on.
+    let label = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"v0:\xff\xfe");
+    let mut command = std::process::Command::new("ip");
+    command.args(["address", "add", "192.0.2.10/24", "dev", "v0", "label"]).arg(label);
+    assert!(command.status().unwrap().success());
+    let error = alias(json!({"name": "v0:1", "address": "192.0.2.10/24"})).apply().err().unwrap().sentence();
+    assert!(error.contains("192.0.2.10/24") && error.contains("no text"), "{error}");
+}
+
+#[test]
+fn a_relabelled_single_address_causes_no_route_event() {
+    enter_network();
+    ip("address add 192.0.2.1/24 dev v0");
+    ip("address add 203.0.113.10/32 dev v0 label v0:1");
+    let mut monitor = std::process::Command::new("ip");
+    let mut monitor =
+        monitor.args(["monitor", "route"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(apply(json!({"name": "v0:2", "address": "203.0.113.10/32"})));
+    ip("route add 198.51.100.0/24 dev v0");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    monitor.kill().unwrap();
+    let events = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(events.trim(), "198.51.100.0/24 dev v0 scope link", "only the event that ends the look");
+}
+
+#[test]
+fn a_thousand_aliases_come_and_go_in_one_task() {
+    enter_network();
+    ip("address add 10.1.0.1/16 dev v0");
+    let aliases: Vec<Value> =
+        (0..1000).map(|n| json!({"address": format!("10.1.{}.{}", 1 + n / 250, 1 + n % 250)})).collect();
+    let mut task = json!({"name": "v0", "prefix": 16, "aliases": aliases});
+    assert!(apply(task.clone()));
+    assert_eq!(shown().len(), 1001);
+    task["state"] = json!("absent");
+    assert!(apply(task));
+    assert_eq!(shown(), ["10.1.0.1/16 v0"]);
 }

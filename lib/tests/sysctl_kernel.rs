@@ -99,6 +99,13 @@ fn every_switch_is_predicted_in_full() {
             assert_eq!(report.plan.items().count(), differ, "{name}={value}: {:?}", report.plan);
         }
     }
+    // By itself the kernel takes these back, or leaves them.
+    assert_eq!(kernel("net/ipv4/conf/all/accept_redirects"), "1");
+    set("net/ipv6/conf/all/force_forwarding", "0");
+    host.sysctl(json!({"name": "net.ipv6.conf.all.force_forwarding", "value": 1, "persist": false}))
+        .apply()
+        .unwrap();
+    assert_eq!(kernel("net/ipv6/conf/default/force_forwarding"), "0");
 }
 
 /// Returns all of net.ipv4.conf, net.ipv6.conf and ip_forward.
@@ -271,5 +278,14 @@ fn a_backup_is_made_only_when_the_file_is_replaced_and_kept_only_if_that_went_we
     let count = || fs::read_dir(host.path("etc")).unwrap().count();
     let before = count();
     host.refuse(json!({"name": "net.ipv4.ip_default_ttl", "value": 999, "backup": true}));
+    assert_eq!(count(), before);
+    // What is mounted cannot be replaced.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let file = host.path("etc/sysctl.conf");
+    let mount =
+        std::process::Command::new("mount").args(["--no-mtab", "--bind"]).args([&file, &file]).status();
+    assert!(mount.unwrap().success());
+    let error = host.refuse(json!({"name": "net.ipv4.ip_default_ttl", "value": 66, "backup": true}));
+    assert!(error.contains("Resource busy") || error.contains("busy"), "{error}");
     assert_eq!(count(), before);
 }

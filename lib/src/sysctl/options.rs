@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::Key;
 use super::value::{self, Words};
 use crate::ansible::{Flag, Text};
+use crate::netns::Namespace;
 use crate::{Error, Result};
 
 /// What the task gives.
@@ -54,7 +55,7 @@ pub(super) struct Options {
     /// Whether a copy of a file is kept before it is replaced.
     pub(super) backup: bool,
     /// The network namespace to work in.
-    pub(super) netns: Option<PathBuf>,
+    pub(super) netns: Option<Namespace>,
     /// Whether the file holds these parameters and no others.
     pub(super) exclusive: bool,
 }
@@ -80,7 +81,7 @@ impl TryFrom<Arguments> for Options {
             file: arguments.sysctl_file.as_ref().map(|file| absolute(&file.0)).transpose()?,
             lenient: is(arguments.ignoreerrors, false),
             backup: is(arguments.backup, false),
-            netns: arguments.netns.as_ref().map(|netns| namespace(&netns.0)).transpose()?,
+            netns: arguments.netns.as_ref().map(|netns| netns.0.parse()).transpose()?,
             exclusive: is(arguments.exclusive, false),
             wanted: match arguments.settings {
                 Some(settings) => many(settings, present)?,
@@ -173,16 +174,4 @@ fn absolute(path: &str) -> Result<PathBuf> {
         "cannot use sysctl_file {}: give the full path of a file, like /etc/sysctl.d/50-lvs.conf",
         path.display()
     )))
-}
-
-/// Returns the file that stands for a network namespace: a path, or a name as `ip netns` makes them.
-fn namespace(text: &str) -> Result<PathBuf> {
-    match text {
-        "" | "." | ".." => Err(Error::invalid(format!("cannot use netns {text:?}: give its name or path"))),
-        _ if text.starts_with('/') => Ok(text.into()),
-        _ if text.contains('/') => Err(Error::invalid(format!(
-            "cannot use netns {text}: give its name, or a path that begins with /"
-        ))),
-        _ => Ok(Path::new("/run/netns").join(text)),
-    }
 }

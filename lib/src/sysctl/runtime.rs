@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::{Key, Setting, inside};
@@ -48,13 +47,6 @@ pub(super) enum Access {
 pub(super) struct ProcSys {
     directory: OwnedFd,
     path: PathBuf,
-}
-
-/// Enters the network namespace that `path` stands for; /proc/sys/net is that of the calling thread.
-pub(super) fn enter(path: &Path) -> Result<()> {
-    let act = || Error::io::<std::io::Error>("enter", format!("the network namespace {}", path.display()));
-    let file = File::open(path).map_err(act())?;
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| act()(errno.into()))
 }
 
 impl ProcSys {

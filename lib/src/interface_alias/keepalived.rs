@@ -1,0 +1,67 @@
+//! The addresses that keepalived on this host owns: it takes them away when it starts.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::Result;
+use crate::file;
+
+/// How deep files may include each other.
+const DEPTH: usize = 8;
+
+/// Returns the addresses that the configuration of keepalived at `path` lists (keepalived.conf(5)); none if there is none.
+pub(super) fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
+    let mut found = BTreeSet::new();
+    collect(path, DEPTH, &mut found)?;
+    Ok(found)
+}
+
+fn collect(path: &Path, depth: usize, found: &mut BTreeSet<IpAddr>) -> Result<()> {
+    let content = file::read(path)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&content);
+    let mut listing = false;
+    for line in text.lines() {
+        let line = line.split(['#', '!']).next().unwrap_or_default();
+        let mut words = line.split_whitespace().peekable();
+        match words.peek() {
+            Some(&"include") if depth > 0 => include(path, words.nth(1).unwrap_or_default(), depth, found)?,
+            Some(&("virtual_ipaddress" | "virtual_ipaddress_excluded")) => listing = true,
+            _ => {}
+        }
+        for word in words {
+            let address = word.split('/').next().unwrap_or_default();
+            found.extend(address.parse::<IpAddr>().ok().filter(|_| listing));
+            listing &= word != "}";
+        }
+    }
+    Ok(())
+}
+
+/// Reads what `include` names, a pattern beside the file that has it.
+fn include(path: &Path, pattern: &str, depth: usize, found: &mut BTreeSet<IpAddr>) -> Result<()> {
+    let pattern = path.parent().unwrap_or(Path::new("/")).join(pattern);
+    for included in glob::glob(&pattern.to_string_lossy()).into_iter().flatten().flatten() {
+        collect(&included, depth - 1, found)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_virtual_address_is_found_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("keepalived.conf");
+        let text = "vrrp_instance a {\n  unicast_src_ip 192.0.2.1\n  virtual_ipaddress {\n    192.0.2.10/24 dev eth0 label eth0:1\n    # 192.0.2.11\n    2001:db8::10\n  }\n  virtual_ipaddress_excluded { 192.0.2.12 }\n  track { 192.0.2.13 }\n}\ninclude more/*.conf\n";
+        std::fs::write(&file, text).unwrap();
+        std::fs::create_dir(directory.path().join("more")).unwrap();
+        std::fs::write(directory.path().join("more/b.conf"), "virtual_ipaddress\n{\n192.0.2.14\n}\n")
+            .unwrap();
+        let found: Vec<String> = addresses(&file).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.10", "192.0.2.12", "192.0.2.14", "2001:db8::10"]);
+        assert!(addresses(&directory.path().join("none")).unwrap().is_empty());
+    }
+}

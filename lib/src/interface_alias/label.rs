@@ -1,0 +1,109 @@
+//! The names of interfaces and labels.
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// The most bytes a label or an interface name has (IFNAMSIZ in linux/if.h, without the zero at the end).
+const NAME_MAX: usize = 15;
+
+/// A label: the interface's name, a colon and something, at most 15 bytes in all.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Label(String);
+
+impl Label {
+    /// Returns the label that a task names: behind the interface's colon, or in an option of its own, whole or the last part.
+    pub(super) fn of(interface: &str, suffix: Option<&str>, option: Option<&str>) -> Result<Option<Self>> {
+        let whole = |text: &str| match text.split_once(':') {
+            Some(_) => text.to_owned(),
+            None => format!("{interface}:{text}"),
+        };
+        let (by_name, by_option) = (suffix.map(whole), option.map(whole));
+        if let (Some(one), Some(other)) = (&by_name, &by_option)
+            && one != other
+        {
+            return Err(Error::invalid(format!(
+                "cannot use label {other} for {one}: name and label differ; give one of them"
+            )));
+        }
+        by_name.or(by_option).map(|text| Self::checked(interface, text)).transpose()
+    }
+
+    fn checked(interface: &str, text: String) -> Result<Self> {
+        let refuse = |why: &str| Err(Error::invalid(format!("cannot use label {text}: {why}")));
+        match text.strip_prefix(interface).and_then(|rest| rest.strip_prefix(':')) {
+            None => refuse(&format!("it is not of {interface}; begin it with {interface}:")),
+            Some("") => refuse("nothing follows the colon; put a number or word there"),
+            Some(rest) if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') => {
+                refuse("it has white space, a control character or a slash in it; take it out")
+            }
+            _ if text.len() > NAME_MAX => {
+                refuse(&format!("it has {} bytes and the kernel takes {NAME_MAX}; shorten it", text.len()))
+            }
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// Returns the whole label, as the kernel has it.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Returns the interface in `eth0` or `eth0:1`, and what follows the colon.
+pub(super) fn interface(name: &str) -> Result<(String, Option<&str>)> {
+    let name = name.trim();
+    let (interface, suffix) = match name.split_once(':') {
+        Some((interface, suffix)) => (interface, Some(suffix)),
+        None => (name, None),
+    };
+    let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
+    if interface.is_empty() {
+        return refuse("the interface is missing; give one like eth0 or eth0:1");
+    }
+    if interface.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        return refuse(
+            "no interface has a slash, white space or a control character in its name; take it out",
+        );
+    }
+    if interface.len() > NAME_MAX {
+        return refuse(&format!("an interface's name has at most {NAME_MAX} bytes; shorten it"));
+    }
+    Ok((interface.to_owned(), suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_found_wherever_it_is_written() {
+        for (name, option, label) in [
+            ("eth0", None, None),
+            ("eth0:1", None, Some("eth0:1")),
+            ("eth0", Some("1"), Some("eth0:1")),
+            ("eth0", Some("eth0:vip"), Some("eth0:vip")),
+            ("eth0:1", Some("1"), Some("eth0:1")),
+        ] {
+            let (interface, suffix) = interface(name).unwrap();
+            let found = Label::of(&interface, suffix, option).unwrap();
+            assert_eq!(found.as_ref().map(Label::text), label);
+        }
+    }
+
+    #[test]
+    fn names_and_labels_that_no_kernel_should_get_are_refused() {
+        for name in ["", ":1", "a/b", "a b", "sixteen-bytes-xx", "eth0:", "eth0:a b", "enp0s31f6.1000:1"] {
+            let result = interface(name).and_then(|(interface, suffix)| Label::of(&interface, suffix, None));
+            result.unwrap_err();
+        }
+        Label::of("eth0", None, Some("eth1:1")).unwrap_err();
+        Label::of("eth0", Some("1"), Some("2")).unwrap_err();
+    }
+}

@@ -1,0 +1,320 @@
+//! The options of the task.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::address::{self, Address, FOREVER};
+use super::cidr::{self, Cidr};
+use super::label::{self, Label};
+use crate::ansible::{Flag, Number, Text};
+use crate::netns::Namespace;
+use crate::{Error, Result};
+
+/// What the task gives; each entry of `aliases` gives the like, and takes what it leaves out from the task.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    name: Option<Text>,
+    #[serde(alias = "ip")]
+    address: Option<Text>,
+    netmask: Option<Text>,
+    prefix: Option<Number>,
+    label: Option<Text>,
+    state: Option<Presence>,
+    broadcast: Option<Text>,
+    scope: Option<Text>,
+    peer: Option<Text>,
+    metric: Option<Number>,
+    noprefixroute: Option<Flag>,
+    nodad: Option<Flag>,
+    preferred_lft: Option<Text>,
+    aliases: Option<Vec<Arguments>>,
+    netns: Option<Text>,
+    wait: Option<Number>,
+    purge: Option<Purge>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Presence {
+    #[default]
+    Present,
+    Absent,
+}
+
+/// Which addresses go that the task does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Purge {
+    #[default]
+    None,
+    /// Those under the labels that the task names.
+    Label,
+    /// Those that we added.
+    Owned,
+    /// All of the interface's.
+    All,
+}
+
+/// What the task wants, checked as far as that needs no look at the host.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) wishes: Vec<Wish>,
+    pub(super) netns: Option<Namespace>,
+    /// How long to wait for the interfaces to be there.
+    pub(super) wait: Duration,
+    pub(super) purge: Purge,
+}
+
+/// One alias that should be there or not.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) interface: String,
+    pub(super) label: Option<Label>,
+    /// None only when the label alone says what is to go.
+    pub(super) address: Option<IpAddr>,
+    /// None only when an address is to go whatever its prefix.
+    pub(super) prefix: Option<u8>,
+    pub(super) present: bool,
+    asked: Asked,
+}
+
+/// The attributes that the task names; the others are not compared.
+#[derive(Debug, Default)]
+struct Asked {
+    broadcast: Option<Broadcast>,
+    scope: Option<u8>,
+    peer: Option<IpAddr>,
+    metric: Option<u32>,
+    noprefixroute: Option<bool>,
+    nodad: Option<bool>,
+    deprecated: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Broadcast {
+    Auto,
+    None,
+    Address(Ipv4Addr),
+}
+
+impl TryFrom<Arguments> for Options {
+    type Error = Error;
+
+    fn try_from(mut arguments: Arguments) -> Result<Self> {
+        let netns = arguments.netns.take().map(|netns| netns.0.parse()).transpose()?;
+        let wait = Duration::from_secs(arguments.wait.take().map_or(0, |seconds| seconds.0.into()));
+        let purge = arguments.purge.take().unwrap_or_default();
+        let wishes = match arguments.aliases.take() {
+            None => vec![Wish::try_from(arguments)?],
+            Some(items) => items
+                .into_iter()
+                .enumerate()
+                .map(|(number, item)| item.with_defaults(&arguments, number).and_then(Wish::try_from))
+                .collect::<Result<_>>()?,
+        };
+        let options = Self { wishes, netns, wait, purge };
+        options.fit_together()
+    }
+}
+
+impl Options {
+    /// Returns the same options if no address is wanted twice and none both present and absent.
+    fn fit_together(self) -> Result<Self> {
+        if self.wishes.is_empty() {
+            return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for wish in &self.wishes {
+            let prefix = wish.prefix.filter(|_| wish.address.is_some_and(|address| address.is_ipv4()));
+            if wish.address.is_some() && !seen.insert((&wish.interface, wish.address, prefix)) {
+                let address = wish.address.map_or_else(String::new, |address| address.to_string());
+                return Err(Error::invalid(format!(
+                    "cannot use aliases: {address} on {} is there twice; give it once",
+                    wish.interface
+                )));
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Arguments {
+    /// Returns the item number `number` with what it leaves out as the task has it.
+    fn with_defaults(self, task: &Self, number: usize) -> Result<Self> {
+        if self.aliases.is_some() || self.netns.is_some() || self.wait.is_some() || self.purge.is_some() {
+            return Err(Error::invalid(format!(
+                "cannot use aliases[{number}]: aliases, netns, wait and purge are for the whole task; give them beside aliases"
+            )));
+        }
+        let has_length = self.netmask.is_some() || self.prefix.is_some();
+        let has_label = self.label.is_some() || self.name.as_ref().is_some_and(|name| name.0.contains(':'));
+        let task = task.clone();
+        Ok(Self {
+            name: self.name.or(task.name),
+            address: self.address.or(task.address),
+            netmask: self.netmask.or(task.netmask.filter(|_| !has_length)),
+            prefix: self.prefix.or(task.prefix.filter(|_| !has_length)),
+            label: self.label.or(task.label.filter(|_| !has_label)),
+            state: self.state.or(task.state),
+            broadcast: self.broadcast.or(task.broadcast),
+            scope: self.scope.or(task.scope),
+            peer: self.peer.or(task.peer),
+            metric: self.metric.or(task.metric),
+            noprefixroute: self.noprefixroute.or(task.noprefixroute),
+            nodad: self.nodad.or(task.nodad),
+            preferred_lft: self.preferred_lft.or(task.preferred_lft),
+            ..Self::default()
+        })
+    }
+}
+
+impl TryFrom<Arguments> for Wish {
+    type Error = Error;
+
+    fn try_from(arguments: Arguments) -> Result<Self> {
+        let name = arguments
+            .name
+            .as_ref()
+            .ok_or_else(|| Error::invalid("cannot do without option name: give it"))?;
+        let (interface, suffix) = label::interface(&name.0)?;
+        let label = Label::of(&interface, suffix, arguments.label.as_ref().map(|label| label.0.as_str()))?;
+        let present = arguments.state.unwrap_or_default() == Presence::Present;
+        let netmask = arguments.netmask.as_ref().map(|netmask| netmask.0.as_str());
+        let length = cidr::prefix(netmask, arguments.prefix.map(|prefix| prefix.0))?;
+        let host = interface == "lo" && present;
+        let cidr =
+            arguments.address.as_ref().map(|address| Cidr::parse(&address.0, length, host)).transpose()?;
+        let address = cidr.as_ref().map(|cidr| cidr.address);
+        let asked = address.map_or_else(|| Ok(Asked::default()), |address| Asked::of(&arguments, address))?;
+        let prefix = cidr.and_then(|cidr| cidr.prefix);
+        Self { interface, label, address, prefix, present, asked }.complete(length.is_some())
+    }
+}
+
+impl Wish {
+    /// Returns the same wish if it says enough.
+    fn complete(self, has_length: bool) -> Result<Self> {
+        let interface = &self.interface;
+        match (self.address, &self.label) {
+            (Some(address @ IpAddr::V6(_)), Some(label)) => Err(Error::invalid(format!(
+                "cannot use label {label} for {address}: IPv6 addresses have no labels; leave it out"
+            ))),
+            (Some(address), _) if self.present && self.prefix.is_none() => Err(Error::invalid(format!(
+                "cannot add {address} to {interface}: its prefix length is missing; give netmask, prefix or {address}/24"
+            ))),
+            (None, _) if self.present => Err(Error::invalid(format!(
+                "cannot add an address to {interface}: option address is missing; give it"
+            ))),
+            (None, _) if has_length => {
+                Err(Error::invalid("cannot use netmask or prefix without address: give the address too"))
+            }
+            (None, None) => Err(Error::invalid(format!(
+                "cannot tell which address of {interface} to remove: give address, or a label as in name: {interface}:1"
+            ))),
+            _ => Ok(self),
+        }
+    }
+
+    /// Returns `present`, or a new address if there is none, with the attributes that the task names.
+    pub(super) fn applied(&self, present: Option<&Address>, address: IpAddr, prefix: u8) -> Address {
+        let mut wanted = present.cloned().unwrap_or_else(|| Address::new(&self.interface, address, prefix));
+        let (set, asked) = (&mut wanted.set, &self.asked);
+        set.prefix = prefix;
+        if let Some(label) = &self.label {
+            set.label = Some(label.text().into());
+        }
+        match asked.broadcast {
+            None => {}
+            Some(Broadcast::Auto) => set.broadcast = address::broadcast(address, prefix),
+            Some(Broadcast::None) => set.broadcast = None,
+            Some(Broadcast::Address(broadcast)) => set.broadcast = Some(broadcast),
+        }
+        set.scope = asked.scope.unwrap_or(set.scope);
+        set.peer = asked.peer.or(set.peer).filter(|peer| *peer != address);
+        set.metric = asked.metric.or(set.metric).filter(|metric| *metric != 0);
+        set.noprefixroute = asked.noprefixroute.unwrap_or(set.noprefixroute);
+        set.nodad = asked.nodad.unwrap_or(set.nodad);
+        // Detection is tried anew, as another host may have given the address up.
+        set.dadfailed = false;
+        if let Some(deprecated) = asked.deprecated {
+            set.deprecated = deprecated;
+            wanted.status.preferred = if deprecated { 0 } else { FOREVER };
+            wanted.status.valid = FOREVER;
+        }
+        wanted
+    }
+}
+
+impl Asked {
+    fn of(arguments: &Arguments, address: IpAddr) -> Result<Self> {
+        let refuse = |option: &str, why: &str| {
+            Err(Error::invalid(format!("cannot use {option} for {address}: {why}; leave it out")))
+        };
+        match address {
+            IpAddr::V6(_) if arguments.broadcast.is_some() => refuse("broadcast", "IPv6 has none"),
+            IpAddr::V6(_) if arguments.scope.is_some() => {
+                refuse("scope", "that of an IPv6 address follows from it")
+            }
+            IpAddr::V4(_) if arguments.nodad.is_some() => {
+                refuse("nodad", "the kernel detects no duplicates of IPv4")
+            }
+            _ => Ok(Self {
+                broadcast: arguments.broadcast.as_ref().map(|text| broadcast(&text.0)).transpose()?,
+                scope: arguments.scope.as_ref().map(|text| scope(&text.0)).transpose()?,
+                peer: arguments.peer.as_ref().map(|text| peer(&text.0, address)).transpose()?,
+                metric: arguments.metric.map(|metric| metric.0),
+                noprefixroute: arguments.noprefixroute.map(|flag| flag.0),
+                nodad: arguments.nodad.map(|flag| flag.0),
+                deprecated: arguments.preferred_lft.as_ref().map(|text| deprecated(&text.0)).transpose()?,
+            }),
+        }
+    }
+}
+
+fn broadcast(text: &str) -> Result<Broadcast> {
+    match text {
+        "auto" => Ok(Broadcast::Auto),
+        "none" => Ok(Broadcast::None),
+        _ => text.parse().map(Broadcast::Address).map_err(|_| {
+            Error::invalid(format!(
+                "cannot use broadcast {text:?}: give auto, none or an address like 192.0.2.255"
+            ))
+        }),
+    }
+}
+
+/// Returns the number of a scope (rtnetlink(7), /etc/iproute2/rt_scopes).
+fn scope(text: &str) -> Result<u8> {
+    match text {
+        "global" => Ok(0),
+        "site" => Ok(200),
+        "link" => Ok(253),
+        "host" => Ok(254),
+        _ => text.parse().map_err(|_| {
+            Error::invalid(format!(
+                "cannot use scope {text:?}: give global, site, link, host or a number to 255"
+            ))
+        }),
+    }
+}
+
+fn peer(text: &str, address: IpAddr) -> Result<IpAddr> {
+    match text.parse::<IpAddr>() {
+        Ok(peer) if peer.is_ipv4() == address.is_ipv4() => Ok(peer),
+        _ => Err(Error::invalid(format!(
+            "cannot use peer {text:?} for {address}: give an address of the same family"
+        ))),
+    }
+}
+
+/// Returns whether a preferred lifetime makes an address deprecated.
+fn deprecated(text: &str) -> Result<bool> {
+    match text {
+        "0" => Ok(true),
+        "forever" => Ok(false),
+        _ => Err(Error::invalid(format!("cannot use preferred_lft {text:?}: give 0 or forever"))),
+    }
+}

@@ -1,0 +1,82 @@
+//! What goes that the task does not list.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::address::{Address, FOREVER};
+use super::options::{Options, Purge};
+use super::{InterfaceAlias, Item};
+use crate::resource::State;
+use crate::{Error, Result};
+
+/// Takes out of `then` what the task does not list and tells to purge.
+pub(super) fn purge(
+    options: &Options,
+    now: &State<InterfaceAlias>,
+    wanted: &BTreeSet<Item>,
+    then: &mut State<InterfaceAlias>,
+) -> Result<()> {
+    if options.purge == Purge::None {
+        return Ok(());
+    }
+    if options.purge == Purge::Owned && !marks_are_kept()? {
+        return Err(Error::invalid(
+            "cannot use purge: owned here: this kernel, before Linux 5.18, does not keep who added an address; use label or all",
+        ));
+    }
+    let own = arrived_at();
+    let labelled = |address: &Address| {
+        options.wishes.iter().filter_map(|wish| wish.label.as_ref()).any(|label| address.is_labelled(label))
+    };
+    for (item, address) in now {
+        let chosen = match options.purge {
+            Purge::None => false,
+            Purge::Label => labelled(address),
+            Purge::Owned => address.is_ours(),
+            Purge::All => true,
+        };
+        if chosen && !wanted.contains(item) && !is_spared(item, address) && Some(item.address) != own {
+            then.remove(item);
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether an address is never purged: the host's own loopback, link-local, dynamic, and what others mark as theirs.
+fn is_spared(item: &Item, address: &Address) -> bool {
+    let local = match item.address {
+        IpAddr::V4(v4) => v4.is_link_local() || v4 == std::net::Ipv4Addr::LOCALHOST,
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == std::net::Ipv6Addr::LOCALHOST,
+    };
+    let foreign = address.status.protocol.is_some() && !address.is_ours();
+    local || foreign || address.status.valid != FOREVER
+}
+
+/// Returns whether this kernel keeps IFA_PROTO: Linux 5.18 and later (commit 47f0bd503210).
+fn marks_are_kept() -> Result<bool> {
+    let name = nix::sys::utsname::uname().map_err(Error::io("ask for", "the version of the kernel"))?;
+    let release = name.release().to_string_lossy().into_owned();
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
+    Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 18))
+}
+
+/// Returns the address of this host that the connection came in on: the third word of SSH_CONNECTION (ssh(1)) of this
+/// process, or of one that started it, as sudo takes the variable away.
+fn arrived_at() -> Option<IpAddr> {
+    /// A chain of parents ends, but it may change while it is walked.
+    const GENERATIONS: usize = 64;
+    let mut process = std::process::id().to_string();
+    for _ in 0..GENERATIONS {
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let variables =
+            environment.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
+        let connection = variables.filter_map(|text| text.strip_prefix("SSH_CONNECTION=")).next();
+        if let Some(address) = connection.and_then(|text| text.split(' ').nth(2)) {
+            return address.split('%').next()?.parse().ok();
+        }
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        process = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().to_owned();
+    }
+    None
+}

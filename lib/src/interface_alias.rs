@@ -6,12 +6,14 @@
 
 mod address;
 mod cidr;
+mod index;
 mod keepalived;
 mod kernel;
 mod label;
 mod options;
 mod purge;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -24,8 +26,9 @@ pub use address::{Address, Attributes, Status};
 use crate::file::Lock;
 use crate::resource::{Change, Mode, Plan, Resource, State};
 use crate::{Error, Result};
+use index::Index;
 use kernel::{Kernel, Link};
-use options::{Options, Purge, Wish};
+use options::Options;
 
 /// Addresses of interfaces and what a task wants of them.
 #[derive(Debug, Deserialize)]
@@ -34,6 +37,8 @@ pub struct InterfaceAlias {
     options: Options,
     /// Where /etc is; a test has its own.
     root: PathBuf,
+    /// The connection to the kernel, made in the network namespace of the task.
+    kernel: OnceCell<Kernel>,
 }
 
 /// An address of an interface; in IPv4 one address with two prefix lengths is two.
@@ -52,7 +57,7 @@ impl TryFrom<options::Arguments> for InterfaceAlias {
     type Error = Error;
 
     fn try_from(arguments: options::Arguments) -> Result<Self> {
-        Ok(Self { options: arguments.try_into()?, root: PathBuf::from("/") })
+        Ok(Self { options: arguments.try_into()?, root: PathBuf::from("/"), kernel: OnceCell::new() })
     }
 }
 
@@ -68,6 +73,14 @@ impl InterfaceAlias {
     pub fn under(mut self, root: &Path) -> Self {
         self.root = root.to_owned();
         self
+    }
+
+    fn kernel(&self) -> Result<&Kernel> {
+        if let Some(kernel) = self.kernel.get() {
+            return Ok(kernel);
+        }
+        let kernel = Kernel::connect()?;
+        Ok(self.kernel.get_or_init(|| kernel))
     }
 
     fn interfaces(&self) -> BTreeSet<&str> {
@@ -168,36 +181,37 @@ impl Resource for InterfaceAlias {
             return Ok(None);
         }
         if !self.options.wait.is_zero() {
-            self.wait(&Kernel::connect()?)?;
+            self.wait(self.kernel()?)?;
         }
         Lock::on(Path::new("/proc/thread-self/ns/net")).map(Some)
     }
 
     fn observe(&self) -> Result<State<Self>> {
-        let kernel = Kernel::connect()?;
+        let kernel = self.kernel()?;
         let mut state = State::<Self>::new();
-        for link in self.links(&kernel)?.values() {
+        for link in self.links(kernel)?.values() {
             state.extend(kernel.addresses(link)?);
         }
         Ok(state)
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
+        let index = Index::of(now, &self.options.wishes);
         let mut then = now.clone();
         let mut wanted = BTreeSet::new();
         for wish in &self.options.wishes {
             match (wish.present, wish.address, wish.prefix) {
                 (true, Some(address), Some(prefix)) => {
                     let item = Item::new(&wish.interface, address, prefix);
-                    for other in wish.displaced(now, &item, self.options.purge, &self.options.wishes)? {
-                        then.remove(&other);
+                    for other in index.displaced(wish, &item, self.options.purge)? {
+                        then.remove(other);
                     }
                     then.insert(item.clone(), wish.applied(now.get(&item), address, prefix));
                     wanted.insert(item);
                 }
                 _ => {
-                    for item in wish.unwanted(now)? {
-                        then.remove(&item);
+                    for item in index.unwanted(wish)? {
+                        then.remove(item);
                     }
                 }
             }
@@ -207,12 +221,12 @@ impl Resource for InterfaceAlias {
     }
 
     fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        let kernel = Kernel::connect()?;
-        let links = self.links(&kernel)?;
+        let kernel = self.kernel()?;
+        let links = self.links(kernel)?;
         let items: BTreeSet<&str> = plan.items().map(|item| item.interface.as_str()).collect();
         for interface in items {
             match links.get(interface) {
-                Some(link) => self.write_link(&kernel, link, now, plan)?,
+                Some(link) => self.write_link(kernel, link, now, plan)?,
                 None if self.needs(interface) => return Err(missing(interface)),
                 // What was to be removed went with its interface.
                 None => {}
@@ -229,20 +243,24 @@ impl Resource for InterfaceAlias {
         self.leave_to_keepalived(plan)?;
         let mut warnings = Vec::new();
         if !self.options.wait.is_zero() {
-            let links = self.links(&Kernel::connect()?)?;
+            let links = self.links(self.kernel()?)?;
             let absent =
                 self.interfaces().into_iter().filter(|name| self.needs(name) && !links.contains_key(*name));
             warnings.extend(absent.map(|name| {
                 format!("the interface {name} is not there yet, so what it will hold is not known")
             }));
         }
+        let index = Index::of(found, &self.options.wishes);
         for wish in &self.options.wishes {
-            warnings.extend(wish.warnings(found, plan));
+            warnings.extend(index.warnings(wish, plan));
         }
         Ok(warnings)
     }
 
     fn finish(&self, plan: &Plan<Self>) -> Vec<String> {
+        if plan.items().all(|item| item.address.is_ipv4()) {
+            return Vec::new();
+        }
         let tentative = |now: State<Self>| {
             let items = now
                 .into_iter()
@@ -260,113 +278,6 @@ impl Resource for InterfaceAlias {
     }
 }
 
-impl Wish {
-    fn is_labelled(&self, address: &Address) -> bool {
-        self.label.as_ref().is_some_and(|label| address.is_labelled(label))
-    }
-
-    /// Returns the entries that the wish wants gone.
-    fn unwanted(&self, now: &State<InterfaceAlias>) -> Result<Vec<Item>> {
-        let matches = |(item, address): &(&Item, &Address)| {
-            item.interface == self.interface
-                && self.address.is_none_or(|wanted| wanted == item.address)
-                && self.prefix.is_none_or(|prefix| prefix == address.set.prefix)
-                && (self.label.is_none() || self.is_labelled(address))
-        };
-        let found: Vec<Item> = now.iter().filter(matches).map(|(item, _)| item.clone()).collect();
-        // What a run that was cut off left beside the address goes with it.
-        let proper = now.iter().filter(matches).filter(|(_, address)| !address.is_stand_in()).count();
-        if found.len() > 1 && proper > 1 {
-            return Err(Error::invalid(format!(
-                "cannot tell which address of {} to remove: {} match; give address and prefix",
-                self.interface,
-                listed(&found)
-            )));
-        }
-        Ok(found)
-    }
-
-    /// Returns the entries that stand in the way of a present alias and go: another address under its label, and the
-    /// same address with another prefix length if it is ours or under its label.
-    fn displaced(
-        &self,
-        now: &State<InterfaceAlias>,
-        wanted: &Item,
-        purge: Purge,
-        all: &[Wish],
-    ) -> Result<Vec<Item>> {
-        let others = || now.iter().filter(|(item, _)| *item != wanted && item.interface == self.interface);
-        // IPv6 has one prefix length for an address, which then is not another entry.
-        let same = now.get(wanted).filter(|address| Some(address.set.prefix) != self.prefix);
-        let clash = others().find(|(item, address)| {
-            item.address == wanted.address && !address.is_ours() && !self.is_labelled(address)
-        });
-        if let Some(address) = clash.map(|(_, address)| address).or(same.filter(|address| !address.is_ours()))
-        {
-            return Err(Error::invalid(format!(
-                "cannot add {wanted}: {0} is there already as {0}/{1}, which we did not add; remove that first, or ask for its prefix length",
-                wanted.address, address.set.prefix
-            )));
-        }
-        let listed_too = |item: &Item| {
-            all.iter().any(|wish| {
-                wish.present && wish.interface == item.interface && wish.address == Some(item.address)
-            })
-        };
-        let held: Vec<Item> = others()
-            .filter(|(item, address)| self.is_labelled(address) && !listed_too(item))
-            .map(|(item, _)| item.clone())
-            .collect();
-        if held.len() > 1 && purge == Purge::None {
-            return Err(Error::invalid(format!(
-                "cannot give {wanted} the label {}: {} hold it; remove all but one",
-                self.label.as_ref().map_or("", label::Label::text),
-                listed(&held)
-            )));
-        }
-        let same_address =
-            others().filter(|(item, _)| item.address == wanted.address).map(|(item, _)| item.clone());
-        Ok(same_address.chain(held).collect())
-    }
-
-    /// Returns what the person should know of this wish.
-    fn warnings(&self, found: &State<InterfaceAlias>, plan: &Plan<InterfaceAlias>) -> Vec<String> {
-        match (self.present, self.address, self.prefix) {
-            (true, Some(address), Some(prefix)) => {
-                let item = Item::new(&self.interface, address, prefix);
-                let is_new = plan.get(&item).is_some_and(|change| change.before.is_none());
-                self.consequences(&item, prefix, found).into_iter().filter(|_| is_new).collect()
-            }
-            (false, Some(wanted), _) => {
-                let stays = |item: &&Item| {
-                    item.interface == self.interface && item.address == wanted && plan.get(item).is_none()
-                };
-                let label = self.label.as_ref().map_or("", label::Label::text);
-                let warn = |item| format!("{item} is there, but not under the label {label}, so it stays");
-                found.keys().filter(stays).filter(|_| !label.is_empty()).map(warn).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns what a new address brings that its person may not want.
-    fn consequences(&self, item: &Item, prefix: u8, found: &State<InterfaceAlias>) -> Option<String> {
-        let IpAddr::V4(address) = item.address else { return None };
-        if self.interface == "lo" {
-            let warn = || {
-                format!(
-                    "{item} makes all of its prefix local to this host; an address on lo usually has prefix 32"
-                )
-            };
-            return (prefix < 32 && !address.is_loopback()).then(warn);
-        }
-        let network = |ip: std::net::Ipv4Addr| ip.to_bits() & (u32::MAX << (32 - prefix));
-        let shares = |other: &Item| matches!(other.address, IpAddr::V4(ip) if other.interface == self.interface && other.prefix == Some(prefix) && network(ip) == network(address));
-        let first = prefix < 31 && self.label.is_some() && !found.keys().any(shares);
-        first.then(|| format!("{item} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
-    }
-}
-
 /// As ip(8) names it: with the interface.
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -378,8 +289,8 @@ impl fmt::Display for Item {
     }
 }
 
-fn listed(items: &[Item]) -> String {
-    items.iter().map(Item::to_string).collect::<Vec<_>>().join(" and ")
+fn listed<'a>(items: impl Iterator<Item = &'a Item>) -> String {
+    items.map(Item::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 fn missing(interface: &str) -> Error {

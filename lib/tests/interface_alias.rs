@@ -350,7 +350,8 @@ fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
     assert_eq!(left("owned"), "1 169.254.1.1 50 51 7 8 9");
     assert_eq!(left("all"), "169.254.1.1 50 51 7");
     start();
-    assert!(!apply(json!({"name": "v0:1", "address": "192.0.2.7/24"})), "nothing is purged unasked");
+    let error = refuse(json!({"name": "v0:1", "address": "192.0.2.7/24"}));
+    assert!(error.contains("hold it"), "nothing is purged unasked: {error}");
 }
 
 /// Adds a single address with keepalived's mark; ip(8) of Debian 12 cannot.

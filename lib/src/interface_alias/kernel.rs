@@ -34,6 +34,7 @@ const SETTABLE: AddressFlags =
     AddressFlags::Homeaddress.union(AddressFlags::Managetempaddr).union(AddressFlags::Mcautojoin);
 
 /// A connection to the kernel.
+#[derive(Debug)]
 pub(super) struct Kernel {
     runtime: Runtime,
     handle: rtnetlink::Handle,

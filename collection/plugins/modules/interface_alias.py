@@ -16,19 +16,22 @@ author:
 description:
   - Adds an IP address to an interface of the running kernel, or removes it, as C(ifconfig eth0:1 192.0.2.10) or
     C(ip address add 192.0.2.10/24 dev eth0 label eth0:1) does.
-  - The other addresses of the interface stay as they are.
+  - The other addresses of the interface and their routes stay as they are, also when the primary address of theirs goes.
+  - What the task does not name of an address is neither compared nor changed.
 options:
   name:
     description:
       - The interface, V(eth0), or the interface with the label of the address, V(eth0:1).
+      - Required, here or in each entry of O(aliases).
     type: str
-    required: true
   address:
     description:
       - The IP address, V(192.0.2.10), or the address with the length of its prefix, V(192.0.2.10/24).
       - Required with O(state=present), and with O(state=absent) unless O(name) or O(label) gives a label.
       - Without a prefix an address on C(lo) is a single one, C(/32) or C(/128); on any other interface O(state=present)
         requires one.
+      - The same address with another prefix is replaced if this module added it or it is under the label of the task, and is
+        an error otherwise.
     type: str
     aliases: [ip]
   netmask:
@@ -46,16 +49,70 @@ options:
       - The label of an IPv4 address, whole, V(eth0:1), or only the part after the colon, V(1).
       - By default the label in O(name). Where neither is given, a new address gets the interface's name for a label, as the
         kernel has it, and the label of one that is there is left as it is.
-      - Another address that holds the label is replaced, as C(ifconfig) does.
+      - Another address that holds the label is replaced, as C(ifconfig) does. That several hold it is an error.
     type: str
   state:
     description:
       - With V(present) the interface has the address, with the label if one is given.
-      - With V(absent) the interface does not have it.
+      - With V(absent) the interface does not have it. That there is no such interface is fine then.
     type: str
     choices: [absent, present]
     default: present
+  broadcast:
+    description:
+      - The broadcast address of an IPv4 address, V(none), or V(auto) for the last one of the prefix.
+      - A new address gets V(auto).
+    type: str
+  scope:
+    description:
+      - The scope of an IPv4 address, V(global), V(site), V(link), V(host) or a number.
+      - A new address gets V(global), and V(host) in C(127.0.0.0/8).
+    type: str
+  peer:
+    description: The other end of a point-to-point link.
+    type: str
+  metric:
+    description: The metric of the route to the prefix. V(0) is the kernel's own.
+    type: int
+  noprefixroute:
+    description: Whether the address brings no route to its prefix.
+    type: bool
+  nodad:
+    description: Whether an IPv6 address is used at once, without a look whether another host has it.
+    type: bool
+  preferred_lft:
+    description: With V(0) the address is not used as a source address of new connections, with V(forever) it is.
+    type: str
+    choices: ['0', forever]
+  aliases:
+    description:
+      - Many addresses at once. Each entry takes the options above, and what it leaves out from the task.
+      - They are read, planned, written and undone as one.
+    type: list
+    elements: dict
+  purge:
+    description:
+      - Which other addresses of the interfaces are removed. V(label) are those under a label of the task, V(owned) those that
+        this module added, which kernels since Linux 5.18 remember, and V(all) are all.
+      - Never removed are C(127.0.0.1), C(::1), link-local and dynamic addresses, those that another program marks as its own,
+        and the one that the SSH connection came in on.
+    type: str
+    choices: [none, label, owned, all]
+    default: none
+  netns:
+    description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
+    type: str
+  wait:
+    description:
+      - For how many seconds to wait for an interface that is not there yet.
+    type: int
+    default: 0
 extends_documentation_fragment: []
+notes:
+  - The address is the running kernel's. It is gone after a boot, and sooner where systemd-networkd or NetworkManager configures
+    the interface anew.
+  - An IPv6 address that another host has fails, and is tried anew by the next run.
+  - An address that keepalived on the host has in its configuration is refused, since keepalived would take it away.
 attributes:
   check_mode:
     support: full
@@ -79,6 +136,16 @@ EXAMPLES = r'''
     name: lo
     label: '0'
     address: 192.0.2.10/32
+
+- name: Hold several virtual IPs, and none that were added before
+  lvs.host.interface_alias:
+    name: eth0
+    prefix: 32
+    aliases:
+      - {address: 192.0.2.11, label: 1}
+      - {address: 192.0.2.12, label: 2}
+      - {address: 2001:db8::10, prefix: 128, preferred_lft: 0}
+    purge: owned
 
 - name: Give the virtual IP away
   lvs.host.interface_alias:

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-pub use scalar::{Flag, Number, Text};
+pub use scalar::{Flag, Number, Presence, Text};
 
 use crate::{Error, Report, Resource, Result};
 

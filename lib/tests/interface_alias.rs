@@ -242,6 +242,26 @@ fn many_runs_at_once_take_turns() {
 }
 
 #[test]
+fn a_run_waits_for_another_one_in_the_same_namespace_and_check_mode_does_not() {
+    enter_network();
+    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    let lock = lvs_host::file::Lock::on("/proc/thread-self/ns/net".as_ref()).unwrap();
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/32"});
+    assert_eq!(alias(task.clone()).check().unwrap().plan.items().count(), 1);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            nix::sched::setns(&namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            alias(task.clone()).apply().unwrap();
+        });
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(!run.is_finished() && shown().is_empty(), "it waits");
+        drop(lock);
+        run.join().unwrap();
+    });
+    assert_eq!(shown(), ["192.0.2.10/32 v0:1"]);
+}
+
+#[test]
 fn every_attribute_that_the_task_names_is_set_compared_and_mended() {
     enter_network();
     for (option, value, shown) in [

@@ -15,6 +15,17 @@ pub struct Flag(pub bool);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number(pub u32);
 
+/// What the option `state` says of an item, as in every Ansible module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// It should be there; the default.
+    #[default]
+    Present,
+    /// It should not be there.
+    Absent,
+}
+
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {

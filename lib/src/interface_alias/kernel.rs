@@ -149,7 +149,9 @@ impl Kernel {
         self.promote_secondaries(link, false).and(deleted)
     }
 
-    /// Gives an address other attributes.
+    /// Gives an address other attributes. IPv6 takes all but another prefix length and a new detection of duplicates in
+    /// place (net/ipv6/addrconf.c, inet6_addr_modify). Else the address is removed and added anew, as IPv4 keeps most
+    /// attributes for ever; meanwhile it lives on with another prefix length, so that no route that needs it is lost.
     pub(super) fn mend(
         &self,
         link: &Link,
@@ -158,24 +160,9 @@ impl Kernel {
         old: &Address,
         new: &Address,
     ) -> Result<()> {
-        // IPv6 takes all but another prefix length and a new detection of duplicates in place (net/ipv6/addrconf.c,
-        // inet6_addr_modify); there are no other prefix lengths to stand in.
         if item.address.is_ipv6() && old.set.prefix == new.set.prefix && !old.set.dadfailed {
             return self.send(link, item, new, true);
         }
-        self.replace(link, now, item, old, new)
-    }
-
-    /// Removes an address and adds it anew, as IPv4 keeps most attributes for ever; meanwhile it lives on with another
-    /// prefix length, so that no route that needs it is lost.
-    fn replace(
-        &self,
-        link: &Link,
-        now: &State<InterfaceAlias>,
-        item: &Item,
-        old: &Address,
-        new: &Address,
-    ) -> Result<()> {
         let stand_in = stand_in(now, item, old);
         if let Some((item, address)) = &stand_in {
             self.add(link, item, address)?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
 use super::label::{self, Label};
-use crate::ansible::{Flag, Number, Text};
+use crate::ansible::{Flag, Number, Presence, Text};
 use crate::netns::Namespace;
 use crate::{Error, Result};
 
@@ -34,14 +34,6 @@ pub(super) struct Arguments {
     netns: Option<Text>,
     wait: Option<Number>,
     purge: Option<Purge>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Presence {
-    #[default]
-    Present,
-    Absent,
 }
 
 /// Which addresses go that the task does not list.

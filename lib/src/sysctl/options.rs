@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Key;
 use super::value::{self, Words};
-use crate::ansible::{Flag, Text};
+use crate::ansible::{Flag, Presence, Text};
 use crate::netns::Namespace;
 use crate::{Error, Result};
 
@@ -29,14 +29,6 @@ pub(super) struct Arguments {
     backup: Option<Flag>,
     netns: Option<Text>,
     exclusive: Option<Flag>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Presence {
-    #[default]
-    Present,
-    Absent,
 }
 
 /// What the task wants, checked as far as that needs no look at the host.

@@ -5,6 +5,7 @@
 //! what the task names, or tells to purge, is ever planned.
 
 mod address;
+mod announcement;
 mod cidr;
 mod index;
 mod keepalived;
@@ -12,6 +13,7 @@ mod kernel;
 mod label;
 mod options;
 mod purge;
+mod wire;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,8 +153,7 @@ impl InterfaceAlias {
     /// Returns an error if keepalived would take an address away again that is to be added.
     fn leave_to_keepalived(&self, plan: &Plan<Self>) -> Result<()> {
         let path = self.root.join("etc/keepalived/keepalived.conf");
-        let added: Vec<&Item> =
-            plan.iter().filter(|(_, change)| change.before.is_none()).map(|(item, _)| item).collect();
+        let added = added(plan);
         if added.is_empty() {
             return Ok(());
         }
@@ -257,9 +258,15 @@ impl Resource for InterfaceAlias {
         Ok(warnings)
     }
 
+    fn permit(&self, plan: &Plan<Self>) -> Result<()> {
+        if self.options.check_conflict { announcement::probe(&added(plan)) } else { Ok(()) }
+    }
+
     fn finish(&self, plan: &Plan<Self>) -> Vec<String> {
+        let announced = self.options.announce.map(|how| announcement::announce(&added(plan), how));
+        let mut warnings = announced.unwrap_or_default();
         if plan.items().all(|item| item.address.is_ipv4()) {
-            return Vec::new();
+            return warnings;
         }
         let tentative = |now: State<Self>| {
             let items = now
@@ -274,7 +281,8 @@ impl Resource for InterfaceAlias {
                 "{item} cannot be used before its interface has a carrier: whether another host has it is not known yet"
             )
         };
-        left.into_iter().map(warn).collect()
+        warnings.extend(left.into_iter().map(warn));
+        warnings
     }
 }
 
@@ -287,6 +295,11 @@ impl fmt::Display for Item {
         }
         write!(f, " on {}", self.interface)
     }
+}
+
+/// Returns the addresses that a plan adds.
+fn added(plan: &Plan<InterfaceAlias>) -> Vec<&Item> {
+    plan.iter().filter(|(_, change)| change.before.is_none()).map(|(item, _)| item).collect()
 }
 
 fn listed<'a>(items: impl Iterator<Item = &'a Item>) -> String {

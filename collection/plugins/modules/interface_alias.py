@@ -99,6 +99,27 @@ options:
     type: str
     choices: [none, label, owned, all]
     default: none
+  check_conflict:
+    description:
+      - Whether to ask on the wire, before an IPv4 address is added, if another host has it (RFC 5227). If one answers, the task
+        fails and names its MAC address. It takes three seconds for each address.
+      - For IPv6 addresses the kernel does so by itself, unless O(nodad) is set.
+    type: bool
+    default: false
+  announce:
+    description:
+      - How other hosts are told of an address that was added, by gratuitous ARP or unsolicited neighbour advertisements.
+      - Nothing is announced of an address that was there. An announcement that fails is a warning.
+    type: dict
+    suboptions:
+      count:
+        description: How many announcements are sent.
+        type: int
+        default: 2
+      interval:
+        description: How many milliseconds lie between two of them.
+        type: int
+        default: 2000
   netns:
     description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
     type: str
@@ -130,6 +151,10 @@ EXAMPLES = r'''
     name: eth0:1
     address: 192.0.2.10
     netmask: 255.255.255.0
+    check_conflict: true
+    announce:
+      count: 3
+      interval: 500
 
 - name: Accept packets for the virtual IP on a real server
   lvs.host.interface_alias:

@@ -34,6 +34,35 @@ pub(super) struct Arguments {
     netns: Option<Text>,
     wait: Option<Number>,
     purge: Option<Purge>,
+    check_conflict: Option<Flag>,
+    announce: Option<Announce>,
+}
+
+/// How often and how far apart a new address is announced.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Announce {
+    #[serde(default = "Announce::count")]
+    pub(super) count: Number,
+    #[serde(default = "Announce::interval")]
+    interval: Number,
+}
+
+impl Announce {
+    /// RFC 5227, section 1.1: ANNOUNCE_NUM.
+    fn count() -> Number {
+        Number(2)
+    }
+
+    /// RFC 5227, section 1.1: ANNOUNCE_INTERVAL, here in milliseconds.
+    fn interval() -> Number {
+        Number(2000)
+    }
+
+    /// Returns the time between two announcements.
+    pub(super) fn interval_between(self) -> Duration {
+        Duration::from_millis(self.interval.0.into())
+    }
 }
 
 /// Which addresses go that the task does not list.
@@ -58,6 +87,10 @@ pub(super) struct Options {
     /// How long to wait for the interfaces to be there.
     pub(super) wait: Duration,
     pub(super) purge: Purge,
+    /// Whether another host is asked for before an address is added.
+    pub(super) check_conflict: bool,
+    /// How other hosts are told of an address that was added.
+    pub(super) announce: Option<Announce>,
 }
 
 /// One alias that should be there or not.
@@ -99,6 +132,8 @@ impl TryFrom<Arguments> for Options {
         let netns = arguments.netns.take().map(|netns| netns.0.parse()).transpose()?;
         let wait = Duration::from_secs(arguments.wait.take().map_or(0, |seconds| seconds.0.into()));
         let purge = arguments.purge.take().unwrap_or_default();
+        let check_conflict = arguments.check_conflict.take().is_some_and(|flag| flag.0);
+        let announce = arguments.announce.take();
         let wishes = match arguments.aliases.take() {
             None => vec![Wish::try_from(arguments)?],
             Some(items) => items
@@ -107,7 +142,7 @@ impl TryFrom<Arguments> for Options {
                 .map(|(number, item)| item.with_defaults(&arguments, number).and_then(Wish::try_from))
                 .collect::<Result<_>>()?,
         };
-        let options = Self { wishes, netns, wait, purge };
+        let options = Self { wishes, netns, wait, purge, check_conflict, announce };
         options.fit_together()
     }
 }
@@ -136,9 +171,17 @@ impl Options {
 impl Arguments {
     /// Returns the item number `number` with what it leaves out as the task has it.
     fn with_defaults(self, task: &Self, number: usize) -> Result<Self> {
-        if self.aliases.is_some() || self.netns.is_some() || self.wait.is_some() || self.purge.is_some() {
+        let for_the_task = [
+            self.aliases.is_some(),
+            self.netns.is_some(),
+            self.wait.is_some(),
+            self.purge.is_some(),
+            self.check_conflict.is_some(),
+            self.announce.is_some(),
+        ];
+        if for_the_task.contains(&true) {
             return Err(Error::invalid(format!(
-                "cannot use aliases[{number}]: aliases, netns, wait and purge are for the whole task; give them beside aliases"
+                "cannot use aliases[{number}]: aliases, netns, wait, purge, check_conflict and announce are for the whole task; give them beside aliases"
             )));
         }
         let has_length = self.netmask.is_some() || self.prefix.is_some();

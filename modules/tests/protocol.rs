@@ -214,3 +214,25 @@ fn another_user_is_told_to_become_root() {
         assert_eq!(host(), before);
     }
 }
+
+#[test]
+fn the_address_that_the_connection_came_in_on_is_never_purged() {
+    enter_host();
+    for address in ["192.0.2.1/24", "192.0.2.2/24"] {
+        assert!(
+            Command::new("ip").args(["address", "add", address, "dev", "v0"]).status().unwrap().success()
+        );
+    }
+    let task = json!({"name": "v0", "address": "192.0.2.9/24", "purge": "all"}).to_string();
+    // sudo takes the variable away; the shell that has it stands for the one that sshd started.
+    let mut login = Command::new("sh");
+    login.env("SSH_CONNECTION", "192.0.2.200 50000 192.0.2.2 22");
+    login.args(["-c", "env -u SSH_CONNECTION \"$0\" -; exit $?", ALIAS]);
+    let output = run(&mut login, &task);
+    assert!(output.status.success(), "{}", answer(&output));
+    let left = host();
+    assert!(
+        left.contains("192.0.2.2/24") && left.contains("192.0.2.9/24") && !left.contains("192.0.2.1/24"),
+        "{left}"
+    );
+}

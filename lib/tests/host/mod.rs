@@ -28,6 +28,7 @@ pub(crate) fn resource<R: DeserializeOwned>(arguments: Value) -> R {
     serde_json::from_value(arguments).unwrap()
 }
 
+#[allow(dead_code, reason = "not every test binary uses it")]
 /// Applies a resource as every resource must let itself be applied: check first, which changes nothing and predicts
 /// the plan; then apply; then once more, which changes nothing. `look` shows the host to other eyes.
 pub(crate) fn apply_by_the_laws<R: Resource>(resource: &R, look: impl Fn() -> String) -> Report<R> {

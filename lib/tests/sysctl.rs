@@ -496,6 +496,13 @@ fn another_network_namespace_is_entered_by_path_or_name() {
     assert!(!host.path("etc/sysctl.conf").exists());
     let error = host.refuse_in_check(json!({"name": "net.ipv4.ip_forward", "value": 1, "netns": "blue"}));
     assert!(error.contains("run/netns/blue"), "{error}");
+    fs::create_dir_all(host.path("run/netns")).unwrap();
+    symlink(&other, host.path("run/netns/blue")).unwrap();
+    let by_name = json!({"name": "net.ipv4.ip_forward", "value": 1, "netns": "blue"});
+    assert!(host.sysctl(by_name.clone()).check().is_ok());
+    nix::sched::setns(&own, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    assert!(!host.sysctl(by_name).apply().unwrap().plan.is_empty());
+    nix::sched::setns(&own, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
     for (task, named) in [
         (
             json!({"name": "net.ipv4.ip_forward", "value": 1, "netns": "x", "persist": true}),

@@ -105,6 +105,13 @@ fn a_diff_is_given_when_asked_for() {
     );
     task["_ansible_diff"] = json!(false);
     assert_eq!(succeed(ALIAS, &task).get("diff"), None);
+    let both_layers = json!({"name": "net.ipv4.ip_default_ttl", "value": 65, "sysctl_file": "/etc/sysctl.d/a.conf", "_ansible_diff": true});
+    let diff = succeed(SYSCTL, &both_layers)["diff"].clone();
+    let kernel = json!({"before_header": "the running kernel", "after_header": "the running kernel",
+        "before": "net.ipv4.ip_default_ttl = 64\n", "after": "net.ipv4.ip_default_ttl = 65\n"});
+    let file = json!({"before_header": "/etc/sysctl.d/a.conf", "after_header": "/etc/sysctl.d/a.conf",
+        "before": "", "after": "net.ipv4.ip_default_ttl=65\n"});
+    assert_eq!(diff, json!([kernel, file]));
 }
 
 #[test]

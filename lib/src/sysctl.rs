@@ -16,7 +16,7 @@ mod text;
 mod value;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -107,9 +107,16 @@ impl Sysctl {
     fn observe_file(&self, file: &Rc<Path>, state: &mut State<Self>) -> Result<()> {
         let content = file::read(file)?.unwrap_or_default();
         let stored = &self.scope()?.stored;
+        // With dots alone nobody can tell an interface's name once it is gone, so what is to go goes by its letters.
+        let flat = |path: &str| path.replace('/', ".");
+        let going: BTreeSet<String> = match self.options.is_absent() {
+            true => stored.keys().map(|key| flat(key.path())).collect(),
+            false => BTreeSet::new(),
+        };
         for (path, lines) in text::assignments(&content) {
             let named = stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
-            if let Some(key) = named.or_else(|| self.options.exclusive.then(|| Key::at(path))) {
+            let all = self.options.exclusive || going.contains(&flat(&path));
+            if let Some(key) = named.or_else(|| all.then(|| Key::at(path))) {
                 state.insert(Item::Persistent { key, file: file.clone() }, Value::Lines(lines));
             }
         }
@@ -231,8 +238,11 @@ impl Sysctl {
     /// Brings the lines of one file in `then` to what they should be: the first file has them, any other one none.
     fn target_file(&self, file: &Rc<Path>, holds: bool, scope: &Scope, then: &mut State<Self>) {
         let item = |key: &Key| Item::Persistent { key: key.clone(), file: file.clone() };
-        if self.options.exclusive {
-            then.retain(|item, _| !matches!(item, Item::Persistent { key, file: of } if of == file && !scope.stored.contains_key(key)));
+        if self.options.exclusive || self.options.is_absent() {
+            let kept = |key: &Key| scope.stored.get(key).is_some_and(Option::is_some);
+            then.retain(
+                |item, _| !matches!(item, Item::Persistent { key, file: of } if of == file && !kept(key)),
+            );
         }
         for (key, text) in &scope.stored {
             match text.as_deref().filter(|_| holds) {

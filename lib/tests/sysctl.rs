@@ -201,6 +201,12 @@ fn an_interface_with_a_dot_in_its_name_is_found_in_each_spelling() {
     }
     assert_eq!(kernel("net/ipv4/conf/eth0.100/arp_ignore"), "1");
     assert_eq!(host.text("etc/sysctl.conf"), "net.ipv4.conf.eth0/100.arp_ignore=1\n");
+    ip("link del eth0");
+    assert!(
+        host.apply(json!({"name": "net.ipv4.conf.eth0.100.arp_ignore", "state": "absent"})),
+        "also once it is gone"
+    );
+    assert_eq!(host.text("etc/sysctl.conf"), "");
 }
 
 #[test]

@@ -423,6 +423,21 @@ fn an_address_that_another_host_has_fails_and_is_tried_anew() {
 }
 
 #[test]
+fn an_address_that_failed_detection_is_drift_and_is_mended() {
+    enter_network();
+    ip("address add 2001:db8::10/64 dev v0-far nodad");
+    ip("address add 2001:db8::10/64 dev v0");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !ip("-6 address show dev v0").contains("dadfailed") {
+        assert!(std::time::Instant::now() < end, "detection fails");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    ip("address del 2001:db8::10/64 dev v0-far");
+    assert!(apply(json!({"name": "v0", "address": "2001:db8::10/64"})));
+    assert!(!ip("-6 address show dev v0").contains("dadfailed"));
+}
+
+#[test]
 fn without_a_carrier_a_tentative_address_is_accepted_with_a_warning() {
     enter_network();
     ip("link set v0-far down");

@@ -62,7 +62,7 @@ impl<'a> Index<'a> {
         };
         let found: Vec<&Entry> = candidates.iter().filter(matches).collect();
         // What a run that was cut off left beside the address goes with it.
-        if found.len() > 1 && found.iter().filter(|(_, address)| !address.is_stand_in()).count() > 1 {
+        if found.iter().filter(|(_, address)| !address.is_stand_in()).count() > 1 {
             return Err(Error::invalid(format!(
                 "cannot tell which address of {} to remove: {} match; give address and prefix",
                 wish.interface,

@@ -37,12 +37,18 @@ fn writing_what_was_read_changes_nothing_for_every_parameter_of_a_network_namesp
     parameters_below(Path::new("/proc/sys/net"), &mut paths);
     let mut tried = 0;
     for path in &paths {
+        // A user namespace has no name for the groups that are in force here.
+        let nameless = path.ends_with("/ping_group_range")
+            && !fs::read_to_string("/proc/self/gid_map").unwrap().contains("4294967295");
         let Ok(before) = fs::read(path) else { continue };
         let Ok(mut file) = fs::OpenOptions::new().write(true).open(path) else { continue };
         let text = String::from_utf8(before.clone()).unwrap();
         let name = path.strip_prefix("/proc/sys/").unwrap();
         let task = json!({"settings": {name: text.trim_end()}, "persist": false});
         assert!(host.sysctl(task).apply().unwrap().plan.is_empty(), "{name}");
+        if nameless {
+            continue;
+        }
         file.write_all(&before).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(fs::read(path).unwrap(), before, "{path}");
         tried += 1;

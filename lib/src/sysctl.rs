@@ -143,7 +143,7 @@ impl Sysctl {
         ordered.sort_by_key(|(key, _)| coupling::rank(key));
         let switches = ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key));
         for (key, setting) in ordered {
-            if is_planned(key) || (switches && !coupling::is_switch(key)) {
+            if is_planned(key) || switches {
                 self.set(&kernel, key, setting)?;
             }
         }

@@ -151,6 +151,14 @@ fn parameters_that_change_others_come_first() {
     assert_eq!(kernel("net/ipv4/conf/a0/forwarding"), "0");
     assert_eq!(kernel("net/ipv4/conf/a1/forwarding"), "1");
     assert_eq!(kernel("net/ipv4/conf/all/accept_redirects"), "1");
+    set("net/ipv4/ip_forward", "0");
+    let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.default.forwarding": 0});
+    assert!(host.apply(json!({"settings": settings})));
+    assert_eq!(
+        kernel("net/ipv4/conf/default/forwarding"),
+        "0",
+        "what was right and is changed along is set again"
+    );
 }
 
 #[test]

@@ -26,12 +26,14 @@ pub(super) fn is_switch(key: &Key) -> bool {
     FORWARDING.contains(&path) || ipv6_switch(path).is_some() || path.starts_with("net/ipv4/conf/default/")
 }
 
-/// Returns in which order parameters are written: what saves a route from a switch, the switches, all others.
+/// Returns in which order parameters are written: what saves a route from a switch, the switches for everything, those
+/// for new interfaces, all others.
 pub(super) fn rank(key: &Key) -> u8 {
     match key.path() {
         path if path.starts_with("net/ipv6/conf/") && path.ends_with("/accept_ra") => 0,
+        path if path.starts_with("net/ipv4/conf/default/") => 2,
         _ if is_switch(key) => 1,
-        _ => 2,
+        _ => 3,
     }
 }
 

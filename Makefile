@@ -6,19 +6,18 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz bench molecule collection modules
+.PHONY: help demo test lint unit fuzz bench molecule assembled collection modules
 
 help:
-	@echo 'make demo        two hosts and a router of namespaces, and Ansible sets one of them up'
+	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
 	@echo 'make test        all tests: lint, unit, molecule'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
 	@echo 'make modules     the plain binaries, in target/modules'
 
-demo: modules $(VENV)/ansible
+demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
-	python3 collection/assemble.py --modules target/modules --out $(COLLECTION)
 	playbooks/demo.sh
 
 test: lint unit molecule
@@ -48,8 +47,11 @@ else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
 endif
 
-collection: modules $(VENV)/ansible
-	python3 collection/assemble.py --modules target/modules --out $(COLLECTION)
+# In target/collections, where the ansible.cfg here looks for it.
+assembled: modules
+	python3 collection/assemble.py --modules $(shell uname -m)=target/modules --out $(COLLECTION)
+
+collection: assembled $(VENV)/ansible
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
 
 modules:

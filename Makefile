@@ -49,7 +49,7 @@ endif
 
 # In target/collections, where the ansible.cfg here looks for it.
 assembled: modules
-	python3 collection/assemble.py --modules $(shell uname -m)=target/modules --out $(COLLECTION)
+	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
 
 collection: assembled $(VENV)/ansible
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)

@@ -61,6 +61,7 @@ assembled: modules
 
 collection: assembled $(VENV)/ansible
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
+	$(VENV)/bin/python collection/repack.py $(TARBALL)
 
 modules:
 	modules/build.sh

@@ -1,21 +1,23 @@
 //! The addresses of the interfaces, found by what a wish asks for: one task may have thousands of wishes.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Address;
+use super::item::{Alias, Item, addresses};
 use super::label::Label;
 use super::options::{Purge, Wish};
-use super::{InterfaceAlias, Item, listed};
+use super::{InterfaceAlias, listed};
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
 
-type Entry<'a> = (&'a Item, &'a Address);
+type Entry<'a> = (&'a Alias, &'a Address);
 
 /// The entries of a state by address, by label and by network, and the addresses that the task wants.
 pub(super) struct Index<'a> {
     by_address: HashMap<(&'a str, IpAddr), Vec<Entry<'a>>>,
-    by_label: HashMap<(&'a str, &'a str), Vec<Entry<'a>>>,
+    by_label: HashMap<(&'a str, &'a OsStr), Vec<Entry<'a>>>,
     networks: HashSet<(&'a str, u8, u32)>,
     wanted: HashSet<(&'a str, IpAddr)>,
 }
@@ -28,15 +30,15 @@ impl<'a> Index<'a> {
             by_address: HashMap::new(),
             by_label: HashMap::new(),
             networks: HashSet::new(),
-            wanted: wanted.filter_map(|wish| Some((wish.interface.as_str(), wish.address?))).collect(),
+            wanted: wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect(),
         };
-        for entry @ (item, address) in now {
-            let interface = item.interface.as_str();
-            index.by_address.entry((interface, item.address)).or_default().push(entry);
+        for entry @ (alias, address) in addresses(now) {
+            let interface = &*alias.interface;
+            index.by_address.entry((interface, alias.address)).or_default().push(entry);
             if let Some(label) = &address.set.label {
                 index.by_label.entry((interface, label)).or_default().push(entry);
             }
-            if let IpAddr::V4(ip) = item.address {
+            if let IpAddr::V4(ip) = alias.address {
                 index.networks.insert((interface, address.set.prefix, network(ip, address.set.prefix)));
             }
         }
@@ -44,16 +46,16 @@ impl<'a> Index<'a> {
     }
 
     fn at(&self, wish: &'a Wish, address: IpAddr) -> &[Entry<'a>] {
-        self.by_address.get(&(wish.interface.as_str(), address)).map_or(&[], Vec::as_slice)
+        self.by_address.get(&(&*wish.interface, address)).map_or(&[], Vec::as_slice)
     }
 
     fn under_label(&self, wish: &'a Wish) -> &[Entry<'a>] {
         let label = wish.label.as_ref().map_or("", Label::text);
-        self.by_label.get(&(wish.interface.as_str(), label)).map_or(&[], Vec::as_slice)
+        self.by_label.get(&(&*wish.interface, OsStr::new(label))).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the entries that a wish wants gone.
-    pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Item>> {
+    pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Alias>> {
         let candidates =
             wish.address.map_or_else(|| self.under_label(wish), |address| self.at(wish, address));
         let matches = |(_, address): &&Entry| {
@@ -66,15 +68,15 @@ impl<'a> Index<'a> {
             return Err(Error::invalid(format!(
                 "cannot tell which address of {} to remove: {} match; give address and prefix",
                 wish.interface,
-                listed(found.iter().map(|(item, _)| *item))
+                listed(found.iter().map(|(alias, _)| *alias))
             )));
         }
-        Ok(found.into_iter().map(|(item, _)| *item).collect())
+        Ok(found.into_iter().map(|(alias, _)| *alias).collect())
     }
 
     /// Returns the entries that stand in the way of a present alias and go: another address under its label, and the
     /// same address with another prefix length if it is ours or under its label.
-    pub(super) fn displaced(&self, wish: &'a Wish, wanted: &Item, purge: Purge) -> Result<Vec<&'a Item>> {
+    pub(super) fn displaced(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Vec<&'a Alias>> {
         let same_address = self.at(wish, wanted.address);
         let other_length = |(_, address): &&Entry| Some(address.set.prefix) != wish.prefix;
         let foreign = |(_, address): &&Entry| !address.is_ours() && !wish.is_labelled(address);
@@ -84,16 +86,16 @@ impl<'a> Index<'a> {
                 wanted.address, address.set.prefix
             )));
         }
-        let replaced = same_address.iter().map(|(item, _)| *item).filter(|item| *item != wanted);
+        let replaced = same_address.iter().map(|(alias, _)| *alias).filter(|alias| *alias != wanted);
         Ok(replaced.chain(self.label_holder(wish, wanted, purge)?).collect())
     }
 
     /// Returns the other address that holds the label which a wish wants, if one does that the task does not list.
-    fn label_holder(&self, wish: &'a Wish, wanted: &Item, purge: Purge) -> Result<Option<&'a Item>> {
-        let holders = self.under_label(wish).iter().map(|(item, _)| *item);
-        let is_listed = |item: &&Item| self.wanted.contains(&(item.interface.as_str(), item.address));
-        let own = holders.clone().any(|item| item == wanted);
-        let others: Vec<&Item> = holders.filter(|item| !is_listed(item)).collect();
+    fn label_holder(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Option<&'a Alias>> {
+        let holders = self.under_label(wish).iter().map(|(alias, _)| *alias);
+        let is_listed = |alias: &&Alias| self.wanted.contains(&(&*alias.interface, alias.address));
+        let own = holders.clone().any(|alias| alias == wanted);
+        let others: Vec<&Alias> = holders.filter(|item| !is_listed(item)).collect();
         match others.as_slice() {
             [] => Ok(None),
             [other] if !own => Ok(Some(other)),
@@ -111,34 +113,44 @@ impl<'a> Index<'a> {
     pub(super) fn warnings(&self, wish: &'a Wish, plan: &Plan<InterfaceAlias>) -> Vec<String> {
         match (wish.present, wish.address, wish.prefix) {
             (true, Some(address), Some(prefix)) => {
-                let item = Item::new(&wish.interface, address, prefix);
-                let is_new = plan.get(&item).is_some_and(|change| change.before.is_none());
-                if is_new { self.consequences(wish, &item, prefix).into_iter().collect() } else { Vec::new() }
+                let alias = Alias::new(&wish.interface, address, prefix);
+                let change = plan.get(&Item::Address(alias.clone()));
+                let is_new = change.is_some_and(|change| change.before.is_none());
+                if is_new {
+                    self.consequences(wish, &alias, prefix).into_iter().collect()
+                } else {
+                    Vec::new()
+                }
             }
             (false, Some(address), _) => {
                 let Some(label) = &wish.label else { return Vec::new() };
-                let stay = self.at(wish, address).iter().filter(|(item, _)| plan.get(item).is_none());
-                stay.map(|(item, _)| format!("{item} is there, but not under the label {label}, so it stays"))
-                    .collect()
+                let stay = self
+                    .at(wish, address)
+                    .iter()
+                    .filter(|(alias, _)| plan.get(&Item::Address((*alias).clone())).is_none());
+                stay.map(|(alias, _)| {
+                    format!("{alias} is there, but not under the label {label}, so it stays")
+                })
+                .collect()
             }
             _ => Vec::new(),
         }
     }
 
     /// Returns what a new address brings that its person may not want.
-    fn consequences(&self, wish: &'a Wish, item: &Item, prefix: u8) -> Option<String> {
-        let IpAddr::V4(address) = item.address else { return None };
-        if wish.interface == "lo" {
+    fn consequences(&self, wish: &'a Wish, alias: &Alias, prefix: u8) -> Option<String> {
+        let IpAddr::V4(address) = alias.address else { return None };
+        if &*wish.interface == "lo" {
             let warn = || {
                 format!(
-                    "{item} makes all of its prefix local to this host; an address on lo usually has prefix 32"
+                    "{alias} makes all of its prefix local to this host; an address on lo usually has prefix 32"
                 )
             };
             return (prefix < 32 && !address.is_loopback()).then(warn);
         }
-        let shared = self.networks.contains(&(wish.interface.as_str(), prefix, network(address, prefix)));
+        let shared = self.networks.contains(&(&*wish.interface, prefix, network(address, prefix)));
         let first = prefix < 31 && wish.label.is_some() && !shared;
-        first.then(|| format!("{item} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
+        first.then(|| format!("{alias} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
     }
 }
 

@@ -91,7 +91,7 @@ impl InterfaceAlias {
         self.wishes.get().unwrap_or(&self.options.wishes)
     }
 
-    fn interfaces(&self) -> HashSet<&Rc<str>> {
+    fn interfaces(&self) -> BTreeSet<&Rc<str>> {
         self.wishes().iter().map(|wish| &wish.interface).collect()
     }
 
@@ -140,7 +140,11 @@ impl InterfaceAlias {
             Some(name) => wish.on(name),
             None => Ok(wish.clone()),
         };
-        options::fit_together(self.options.wishes.iter().map(name).collect::<Result<_>>()?)
+        let wishes = self.options.wishes.iter().map(name).collect::<Result<_>>()?;
+        if names.iter().all(|(written, own)| written == own) {
+            return Ok(wishes);
+        }
+        options::fit_together(wishes)
     }
 
     /// Writes the planned entries of one interface: what is new comes first, so that what it replaces is never missed.
@@ -258,7 +262,6 @@ impl Resource for InterfaceAlias {
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
         let index = Index::of(now, self.wishes());
         let mut then = now.clone();
-        let mut wanted = HashSet::new();
         let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
             aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
         };
@@ -266,19 +269,18 @@ impl Resource for InterfaceAlias {
             if wish.link_up {
                 then.insert(Item::Link { interface: wish.interface.clone() }, Value::Link(Operation::Up));
             }
-            match (wish.present, wish.address, wish.prefix) {
-                (true, Some(address), Some(prefix)) => {
-                    let alias = Alias::new(&wish.interface, address, prefix);
-                    remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
-                    let item = Item::Address(alias.clone());
-                    let present = now.get(&item).and_then(Value::address);
-                    then.insert(item, Value::Address(wish.applied(present, address, prefix)));
-                    wanted.insert(alias);
-                }
-                _ => remove(&mut then, index.unwanted(wish)?),
+            let Some(alias) = wish.wanted() else {
+                remove(&mut then, index.unwanted(wish)?);
+                continue;
+            };
+            remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
+            let item = Item::Address(alias);
+            let present = now.get(&item).and_then(Value::address);
+            if let Some(wanted) = wish.applied(present) {
+                then.insert(item, Value::Address(wanted));
             }
         }
-        purge::purge(self.options.purge, self.wishes(), now, &wanted, &mut then)?;
+        purge::purge(self.options.purge, self.wishes(), now, &mut then)?;
         Ok(then)
     }
 
@@ -310,6 +312,9 @@ impl Resource for InterfaceAlias {
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         self.leave_to_keepalived(plan)?;
         let mut warnings = self.awaited()?;
+        if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
+            return Ok(warnings);
+        }
         let index = Index::of(found, self.wishes());
         warnings.extend(self.wishes().iter().flat_map(|wish| index.warnings(wish, plan)));
         Ok(warnings)

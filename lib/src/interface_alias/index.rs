@@ -1,11 +1,11 @@
-//! The addresses of the interfaces, found by what a wish asks for: one task may have thousands of wishes.
+//! What is there of that which a wish asks for: one task may have thousands of wishes.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Address;
-use super::item::{Alias, Item, addresses};
+use super::item::{Alias, Item, Value, addresses};
 use super::label::Label;
 use super::options::{Purge, Wish};
 use super::{InterfaceAlias, listed};
@@ -14,39 +14,47 @@ use crate::{Error, Result};
 
 type Entry<'a> = (&'a Alias, &'a Address);
 
-/// The entries of a state by address, by label and by network, and the addresses that the task wants.
+/// A state, with its entries by the labels of a task, and the addresses that the task wants.
 pub(super) struct Index<'a> {
-    by_address: HashMap<(&'a str, IpAddr), Vec<Entry<'a>>>,
+    now: &'a State<InterfaceAlias>,
     by_label: HashMap<(&'a str, &'a OsStr), Vec<Entry<'a>>>,
-    networks: HashSet<(&'a str, u8, u32)>,
     wanted: HashSet<(&'a str, IpAddr)>,
 }
 
 impl<'a> Index<'a> {
     /// Returns the index of a state for a task.
     pub(super) fn of(now: &'a State<InterfaceAlias>, wishes: &'a [Wish]) -> Self {
-        let wanted = wishes.iter().filter(|wish| wish.present);
-        let mut index = Self {
-            by_address: HashMap::new(),
-            by_label: HashMap::new(),
-            networks: HashSet::new(),
-            wanted: wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect(),
-        };
-        for entry @ (alias, address) in addresses(now) {
-            let interface = &*alias.interface;
-            index.by_address.entry((interface, alias.address)).or_default().push(entry);
-            if let Some(label) = &address.set.label {
-                index.by_label.entry((interface, label)).or_default().push(entry);
-            }
-            if let IpAddr::V4(ip) = alias.address {
-                index.networks.insert((interface, address.set.prefix, network(ip, address.set.prefix)));
+        let labels = wishes.iter().filter_map(|wish| Some((&*wish.interface, wish.label.as_ref()?)));
+        let mut by_label: HashMap<_, _> =
+            labels.map(|(interface, label)| ((interface, label.text().as_ref()), Vec::new())).collect();
+        if by_label.is_empty() {
+            return Self { now, by_label, wanted: HashSet::new() };
+        }
+        for (alias, address) in addresses(now) {
+            if let Some(label) = &address.set.label
+                && let Some(holders) = by_label.get_mut(&(&*alias.interface, label.as_os_str()))
+            {
+                holders.push((alias, address));
             }
         }
-        index
+        let wanted = wishes.iter().filter(|wish| wish.present);
+        Self {
+            now,
+            by_label,
+            wanted: wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect(),
+        }
     }
 
-    fn at(&self, wish: &'a Wish, address: IpAddr) -> &[Entry<'a>] {
-        self.by_address.get(&(&*wish.interface, address)).map_or(&[], Vec::as_slice)
+    /// Returns the entries of a wish's interface from one address to another, both included.
+    fn between(&self, wish: &Wish, first: IpAddr, last: IpAddr) -> impl Iterator<Item = Entry<'a>> {
+        let alias = |address, prefix| Alias { interface: wish.interface.clone(), address, prefix };
+        let bounds = Item::Address(alias(first, None))..=Item::Address(alias(last, Some(u8::MAX)));
+        let entry = |(item, value): (&'a Item, &'a Value)| Some((item.alias()?, value.address()?));
+        self.now.range(bounds).filter_map(entry)
+    }
+
+    fn at(&self, wish: &Wish, address: IpAddr) -> impl Iterator<Item = Entry<'a>> {
+        self.between(wish, address, address)
     }
 
     fn under_label(&self, wish: &'a Wish) -> &[Entry<'a>] {
@@ -56,13 +64,14 @@ impl<'a> Index<'a> {
 
     /// Returns the entries that a wish wants gone.
     pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Alias>> {
-        let candidates =
-            wish.address.map_or_else(|| self.under_label(wish), |address| self.at(wish, address));
-        let matches = |(_, address): &&Entry| {
+        let candidates = wish
+            .address
+            .map_or_else(|| self.under_label(wish).to_vec(), |address| self.at(wish, address).collect());
+        let matches = |(_, address): &Entry| {
             wish.prefix.is_none_or(|prefix| prefix == address.set.prefix)
                 && (wish.label.is_none() || wish.is_labelled(address))
         };
-        let found: Vec<&Entry> = candidates.iter().filter(matches).collect();
+        let found: Vec<Entry> = candidates.into_iter().filter(matches).collect();
         // What a run that was cut off left beside the address goes with it.
         if found.iter().filter(|(_, address)| !address.is_stand_in()).count() > 1 {
             return Err(Error::invalid(format!(
@@ -71,22 +80,22 @@ impl<'a> Index<'a> {
                 listed(found.iter().map(|(alias, _)| *alias))
             )));
         }
-        Ok(found.into_iter().map(|(alias, _)| *alias).collect())
+        Ok(found.into_iter().map(|(alias, _)| alias).collect())
     }
 
     /// Returns the entries that stand in the way of a present alias and go: another address under its label, and the
     /// same address with another prefix length if it is ours or under its label.
     pub(super) fn displaced(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Vec<&'a Alias>> {
-        let same_address = self.at(wish, wanted.address);
-        let other_length = |(_, address): &&Entry| Some(address.set.prefix) != wish.prefix;
-        let foreign = |(_, address): &&Entry| !address.is_ours() && !wish.is_labelled(address);
-        if let Some((_, address)) = same_address.iter().filter(other_length).find(foreign) {
+        let same_address = || self.at(wish, wanted.address);
+        let other_length = |(_, address): &Entry| Some(address.set.prefix) != wish.prefix;
+        let foreign = |(_, address): &Entry| !address.is_ours() && !wish.is_labelled(address);
+        if let Some((_, address)) = same_address().filter(other_length).find(foreign) {
             return Err(Error::invalid(format!(
                 "cannot add {wanted}: {0} is there already as {0}/{1}, which we did not add; remove that first, or ask for its prefix length",
                 wanted.address, address.set.prefix
             )));
         }
-        let replaced = same_address.iter().map(|(alias, _)| *alias).filter(|alias| *alias != wanted);
+        let replaced = same_address().map(|(alias, _)| alias).filter(|alias| *alias != wanted);
         Ok(replaced.chain(self.label_holder(wish, wanted, purge)?).collect())
     }
 
@@ -95,7 +104,7 @@ impl<'a> Index<'a> {
         let holders = self.under_label(wish).iter().map(|(alias, _)| *alias);
         let is_listed = |alias: &&Alias| self.wanted.contains(&(&*alias.interface, alias.address));
         let own = holders.clone().any(|alias| alias == wanted);
-        let others: Vec<&Alias> = holders.filter(|item| !is_listed(item)).collect();
+        let others: Vec<&Alias> = holders.filter(|alias| !is_listed(alias)).collect();
         match others.as_slice() {
             [] => Ok(None),
             [other] if !own => Ok(Some(other)),
@@ -111,11 +120,11 @@ impl<'a> Index<'a> {
 
     /// Returns what the person should know of a wish.
     pub(super) fn warnings(&self, wish: &'a Wish, plan: &Plan<InterfaceAlias>) -> Vec<String> {
+        let change = |alias: &Alias| plan.get(&Item::Address(alias.clone()));
         match (wish.present, wish.address, wish.prefix) {
             (true, Some(address), Some(prefix)) => {
                 let alias = Alias::new(&wish.interface, address, prefix);
-                let change = plan.get(&Item::Address(alias.clone()));
-                let is_new = change.is_some_and(|change| change.before.is_none());
+                let is_new = change(&alias).is_some_and(|change| change.before.is_none());
                 if is_new {
                     self.consequences(wish, &alias, prefix).into_iter().collect()
                 } else {
@@ -124,10 +133,7 @@ impl<'a> Index<'a> {
             }
             (false, Some(address), _) => {
                 let Some(label) = &wish.label else { return Vec::new() };
-                let stay = self
-                    .at(wish, address)
-                    .iter()
-                    .filter(|(alias, _)| plan.get(&Item::Address((*alias).clone())).is_none());
+                let stay = self.at(wish, address).filter(|(alias, _)| change(alias).is_none());
                 stay.map(|(alias, _)| {
                     format!("{alias} is there, but not under the label {label}, so it stays")
                 })
@@ -148,9 +154,9 @@ impl<'a> Index<'a> {
             };
             return (prefix < 32 && !address.is_loopback()).then(warn);
         }
-        let shared = self.networks.contains(&(&*wish.interface, prefix, network(address, prefix)));
-        let first = prefix < 31 && wish.label.is_some() && !shared;
-        first.then(|| format!("{alias} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
+        let [first, last] = network(address, prefix).map(IpAddr::from);
+        let is_first = || self.between(wish, first, last).all(|(_, other)| other.set.prefix != prefix);
+        (prefix < 31 && wish.label.is_some() && is_first()).then(|| format!("{alias} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
     }
 }
 
@@ -160,7 +166,8 @@ impl Wish {
     }
 }
 
-/// Returns the bits of an address that its prefix length, 1 to 32, leaves.
-fn network(address: Ipv4Addr, prefix: u8) -> u32 {
-    address.to_bits() & (u32::MAX << (32 - u32::from(prefix)))
+/// Returns the first and the last address of a network, whose prefix length is 1 to 32.
+fn network(address: Ipv4Addr, prefix: u8) -> [Ipv4Addr; 2] {
+    let mask = u32::MAX << (32 - u32::from(prefix));
+    [address.to_bits() & mask, address.to_bits() | !mask].map(Ipv4Addr::from)
 }

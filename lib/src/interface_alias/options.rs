@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
+use super::item::Alias;
 use super::label::{self, Label};
 use crate::ansible::{Flag, Number, Presence, Text};
 use crate::netns::Namespace;
@@ -260,14 +261,22 @@ impl Wish {
         }
     }
 
+    /// Returns the address that should be there, if one should.
+    pub(super) fn wanted(&self) -> Option<Alias> {
+        let alias = Alias::new(&self.interface, self.address?, self.prefix?);
+        self.present.then_some(alias)
+    }
+
     /// Returns the same wish for the interface whose own name is `interface`.
     pub(super) fn on(&self, interface: &Rc<str>) -> Result<Self> {
         let label = self.label.as_ref().map(|label| label.on(interface)).transpose()?;
         Ok(Self { interface: interface.clone(), label, ..self.clone() })
     }
 
-    /// Returns `present`, or a new address if there is none, with the attributes that the task names.
-    pub(super) fn applied(&self, present: Option<&Address>, address: IpAddr, prefix: u8) -> Address {
+    /// Returns `present`, or a new address if there is none, with the attributes that the task names; nothing if no address
+    /// should be there.
+    pub(super) fn applied(&self, present: Option<&Address>) -> Option<Address> {
+        let (address, prefix) = (self.address?, self.prefix?);
         let mut wanted = present.cloned().unwrap_or_else(|| Address::new(&self.interface, address, prefix));
         let (set, asked) = (&mut wanted.set, &self.asked);
         set.prefix = prefix;
@@ -292,7 +301,7 @@ impl Wish {
             wanted.status.preferred = if deprecated { 0 } else { FOREVER };
             wanted.status.valid = FOREVER;
         }
-        wanted
+        Some(wanted)
     }
 }
 

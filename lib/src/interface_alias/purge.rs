@@ -16,7 +16,6 @@ pub(super) fn purge(
     purge: Purge,
     wishes: &[Wish],
     now: &State<InterfaceAlias>,
-    wanted: &HashSet<Alias>,
     then: &mut State<InterfaceAlias>,
 ) -> Result<()> {
     if purge == Purge::None {
@@ -30,6 +29,7 @@ pub(super) fn purge(
     let own = arrived_at();
     let labels: HashSet<&OsStr> =
         wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
+    let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
     for (alias, address) in addresses(now) {
         let chosen = match purge {
             Purge::None => false,

@@ -31,6 +31,14 @@ unit:
 	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 
+# The modules for aarch64, on the kernel of a machine that is another one.
+aarch64: modules
+	molecule/need.sh ip=iproute2 unshare=util-linux qemu-aarch64-static=qemu-user-static
+	[ ! -d target/modules-aarch64 ] && echo 'ignored: the modules for aarch64 (their Rust target cannot be had, as said above)' || \
+	cargo test --locked --package lvs-host-modules --test protocol \
+	    --config "target.'cfg(target_os = \"linux\")'.runner = ['$(CURDIR)/modules/as_aarch64.sh']" \
+	    -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+
 # The properties with random input that `unit` tries for a moment, for minutes.
 fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
@@ -49,7 +57,7 @@ endif
 
 # In target/collections, where the ansible.cfg here looks for it.
 assembled: modules
-	python3 collection/assemble.py --modules $(shell uname -m)=target/modules --out $(COLLECTION)
+	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
 
 collection: assembled $(VENV)/ansible
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)

@@ -91,6 +91,7 @@ def read_mark(mark, output):
 class Runner(ActionBase):
     TRANSFERS_FILES = False
     BINARY = ''
+    ARGUMENTS = None
 
     def run(self, tmp=None, task_vars=None):
         self._supports_check_mode = True
@@ -135,7 +136,7 @@ class Runner(ActionBase):
 
     def _arguments(self):
         task = self._task
-        arguments = dict(task.args, _ansible_check_mode=task.check_mode, _ansible_diff=task.diff, _ansible_no_log=bool(task.no_log),
+        arguments = dict(self.ARGUMENTS.check(task.args), _ansible_check_mode=task.check_mode, _ansible_diff=task.diff, _ansible_no_log=bool(task.no_log),
                          _ansible_verbosity=self._display.verbosity)
         # str: vaulted values and dates.
         return json.dumps(arguments, default=str).encode() + b'\n'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.errors import UnsupportedError
-from ansible_collections.lvs.host.plugins.plugin_utils.runner import Failure
+from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
 
 FIELDS = ('aliases', 'choices', 'default', 'elements', 'required', 'type')
 

@@ -43,9 +43,14 @@ aarch64: modules
 fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
-bench: modules
-	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux
+bench: assembled $(VENV)/bench
+	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
 	modules/bench.sh
+ifeq ($(shell id -u),0)
+	molecule/bench/run.py $(VENV)
+else
+	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
+endif
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
@@ -73,4 +78,9 @@ $(VENV)/ansible: molecule/requirements.txt
 
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
 	$(PIP) install --requirement molecule/requirements.txt
+	touch $@
+
+$(VENV)/bench: molecule/bench/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint $< mitogen
+	$(PIP) download --constraint $< --no-deps --dest target/bench ansible
 	touch $@

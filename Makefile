@@ -54,7 +54,8 @@ endif
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
+	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'

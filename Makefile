@@ -43,13 +43,19 @@ aarch64: modules
 fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
-bench: modules
-	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux
+bench: assembled $(VENV)/bench
+	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
 	modules/bench.sh
+ifeq ($(shell id -u),0)
+	molecule/bench/run.py $(VENV)
+else
+	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
+endif
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
+	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
@@ -87,4 +93,9 @@ $(VENV)/ansible: molecule/requirements.txt
 
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
 	$(PIP) install --requirement molecule/requirements.txt
+	touch $@
+
+$(VENV)/bench: molecule/bench/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint $< mitogen
+	$(PIP) download --constraint $< --no-deps --dest target/bench ansible
 	touch $@

@@ -79,6 +79,7 @@ assembled: modules
 	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
 
 collection: assembled $(VENV)/ansible
+	rm -f target/lvs-host-*.tar.gz
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
 	$(VENV)/bin/python collection/repack.py $(TARBALL)
 

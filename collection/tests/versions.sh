@@ -17,6 +17,7 @@ path=$PATH
 main() {
     local commands
     target/venv/bin/python "$tests/agreement.py" target/modules
+    "$tests/reproducible.sh"
     for version in oldest newest; do
         if commands=$("$tests/ansible.sh" "$version"); then
             try "$commands"

@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz bench molecule assembled collection modules
+.PHONY: help demo test lint unit aarch64 fuzz bench molecule versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, molecule'
+	@echo 'make test        all tests: lint, unit, aarch64, molecule, versions, sanity'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit molecule
+test: lint unit aarch64 molecule versions sanity
 
 lint:
 	cargo fmt --check
@@ -61,12 +61,27 @@ else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
 endif
 
+# The packed collection on the oldest and newest ansible-core, and the examples of its pages.
+versions: collection
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
+	collection/tests/versions.sh
+else
+	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
+endif
+
+sanity: collection
+	molecule/need.sh git=git
+	collection/tests/sanity.sh
+
 # In target/collections, where the ansible.cfg here looks for it.
 assembled: modules
 	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
 
 collection: assembled $(VENV)/ansible
+	rm -f target/lvs-host-*.tar.gz
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
+	$(VENV)/bin/python collection/repack.py $(TARBALL)
 
 modules:
 	modules/build.sh

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SKIPPED = {'__pycache__', 'assemble.py'}
+SKIPPED = {'__pycache__', 'assemble.py', 'repack.py', 'tests'}
 
 
 def main():

@@ -57,7 +57,9 @@ fail() {{ cat >/dev/null; echo "LVS-HOST-FAIL $1"; exit 1; }}
 fit() {{
 case $d in /*.$$) mkdir -p "${{d%/*}}" && mkdir "$d" ;; /*) mkdir -p "$d" ;; *) echo "there is no such home"; false ;; esac || return
 [ -O "$d" ] || {{ echo "the directory $d belongs to another user"; return 1; }}
-chmod 700 "$d" && echo "#!/bin/sh" >"$t" && chmod 700 "$t" && "$t" && head -c {size} /dev/zero >"$t"
+chmod 700 "$d" && echo "#!/bin/sh" >"$t" && chmod 700 "$t" || return
+"$t" 2>/dev/null || {{ echo "programs in it may not be executed"; return 1; }}
+head -c {size} /dev/zero >"$t"
 }}
 w=
 for p in {places}; do
@@ -67,7 +69,7 @@ m=$(fit 2>&1) && break
 clean
 w="$w; $p: $m" d=
 done
-[ -n "$d" ] || fail "no directory there can take it${{w}}"
+[ -n "$d" ] || fail "no directory there can take it: ${{w#; }}"
 trap clean EXIT
 m=$({{ cat >"$t"; }} 2>&1) || fail "$m"
 [ "$(wc -c <"$t")" -eq {size} ] || fail "it arrived with another size"

@@ -154,7 +154,10 @@ fn an_ipv6_address_that_another_host_has_is_not_added_and_its_card_is_named() {
     let task =
         |address: &str| json!({"name": "v0", "address": address, "nodad": true, "check_conflict": true});
     let frames = captured(|| drop(alias(task("2001:db8::10/64")).check().unwrap()));
-    assert!(!frames.iter().any(|frame| frame.get(54) == Some(&135)), "check mode sends nothing");
+    let asked: std::net::Ipv6Addr = "2001:db8::10".parse().unwrap();
+    let is_question =
+        |frame: &&Vec<u8>| frame.get(54) == Some(&135) && frame.get(62..78) == Some(&asked.octets());
+    assert_eq!(frames.iter().filter(is_question).count(), 0, "check mode sends nothing");
     let error = alias(task("2001:db8::10/64")).apply().err().expect("another host has it").sentence();
     assert!(error.contains("2001:db8::10 on v0: the host with the MAC address 02:00:00:00:00:0b"), "{error}");
     assert!(!ip("-6 address show dev v0").contains("2001:db8::10"));

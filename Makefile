@@ -32,12 +32,16 @@ unit:
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 
 # The modules for aarch64, on the kernel of a machine that is another one.
-aarch64: modules
+aarch64: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 unshare=util-linux qemu-aarch64-static=qemu-user-static
-	[ ! -d target/modules-aarch64 ] && echo 'ignored: the modules for aarch64 (their Rust target cannot be had, as said above)' || \
-	cargo test --locked --package lvs-host-modules --test protocol \
-	    --config "target.'cfg(target_os = \"linux\")'.runner = ['$(CURDIR)/modules/as_aarch64.sh']" \
-	    -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+	if [ -d target/modules-aarch64 ]; then \
+	    cargo test --locked --package lvs-host-modules --test protocol \
+	        --config "target.'cfg(target_os = \"linux\")'.runner = ['$(CURDIR)/modules/as_aarch64.sh']" \
+	        -- $(if $(filter 0,$(shell id -u)),--include-ignored) && \
+	    collection/tests/aarch64.sh; \
+	else \
+	    echo 'ignored: the modules for aarch64 (their Rust target cannot be had, as said above)'; \
+	fi
 
 # The properties with random input that `unit` tries for a moment, for minutes.
 fuzz:

@@ -43,7 +43,8 @@ def describe(output):
     status = output['rc']
     # As sh has it.
     name = next((number.name for number in signal.Signals if number == status - 128), None)
-    said = (output['stderr'] or output['stdout']).strip().splitlines()[-2:] or ['it printed nothing']
+    lines = (output['stderr'] or output['stdout']).strip().splitlines()
+    said = [line for line in lines if not line.startswith('LVS-HOST-')][-2:] or ['it printed nothing']
     return f"{'was ended by ' + name if name else f'ended with status {status}'}: {'; '.join(said)}"
 
 
@@ -79,6 +80,8 @@ class Runner(ActionBase):
             binary = self._choose(binaries, machine, may_upload)
             output = self._install(binary, tool, arguments)
             answer = read_answer(output)
+        elif answer is None and read_mark('RUN', output) is None:
+            raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
         elif answer is None and may_upload:
             # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
             self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()), b'\n')

@@ -5,7 +5,8 @@
 """What the target's shell does: look for a module's binary and run it, or take it in and run it.
 
 Both scripts get a task's arguments as one line on standard input, and run in whatever sh is (dash, bash, BusyBox's ash).
-They say what the runner must know in lines that begin with LVS-HOST.
+They say what the runner must know in lines that begin with LVS-HOST: RUN is said before a file that was there is started, MISS where
+none could be, FAIL where none could be put, NOTE where it could not be kept.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ set -- "$1" $(cd "$1" && LC_ALL=C TIME_STYLE=locale ls -dln . "$n")
 case "$2 ${{11}} ${{15}}" in d????-??-?*" -"????-??-?*" $s") ;; *) return ;; esac
 [ "$4" = 0 ] || [ -O "$1" ] || return
 [ "${{13}}" = 0 ] || [ -O "$1/$n" ] || return
+echo LVS-HOST-RUN
 {environment} "$1/$n" -
 r=$?
 [ $r = 126 ] || [ $r = 127 ] || exit $r

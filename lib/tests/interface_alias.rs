@@ -2,45 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+#[path = "host/aliases.rs"]
+mod aliases;
 mod host;
 
-use host::{apply_by_the_laws, enter_network, fail_by_the_laws, ip, resource};
-use lvs_host::{InterfaceAlias, Resource};
+use aliases::{add_as_keepalived_does, alias, apply, look, refuse, shown};
+use host::{enter_network, fail_by_the_laws, ip};
+use lvs_host::Resource;
 use serde_json::{Value, json};
-
-/// Returns addresses and routes as ip(8) sees them, without what counts down or settles by itself.
-fn look() -> String {
-    let all =
-        [ip("-oneline address show"), ip("route show table all"), ip("-6 route show table main")].concat();
-    // Link-local addresses and their routes come when duplicate address detection is over.
-    let lines = all.lines().filter(|line| !line.contains("fe80::"));
-    lines.map(|line| line.replace(" tentative", "") + "\n").collect()
-}
-
-fn alias(arguments: Value) -> InterfaceAlias {
-    resource(arguments)
-}
-
-fn apply(arguments: Value) -> bool {
-    !apply_by_the_laws(&alias(arguments), look).plan.is_empty()
-}
-
-fn refuse(arguments: Value) -> String {
-    fail_by_the_laws(&alias(arguments), look)
-}
-
-/// Returns what ip(8) shows of v0's IPv4 addresses, in order: address, label, secondary or not.
-fn shown() -> Vec<String> {
-    ip("-oneline -4 address show dev v0")
-        .lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let secondary = if words.contains(&"secondary") { " secondary" } else { "" };
-            let label = words.iter().find(|word| word.starts_with("v0") && word.ends_with('\\'));
-            format!("{} {}{secondary}", words[3], label.unwrap().trim_end_matches('\\'))
-        })
-        .collect()
-}
 
 #[test]
 fn an_alias_is_added_as_ifconfig_would() {
@@ -375,23 +344,6 @@ fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
     assert!(error.contains("hold it"), "nothing is purged unasked: {error}");
 }
 
-/// Adds a single address with keepalived's mark; ip(8) of Debian 12 cannot.
-fn add_as_keepalived_does(interface: &str, address: &str) {
-    use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
-    const RTPROT_KEEPALIVED: u8 = 18;
-    let index: u32 =
-        ip(&format!("-oneline link show dev {interface}")).split(':').next().unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-        tokio::spawn(connection);
-        let mut request = handle.address().add(index, address.parse().unwrap(), 32);
-        let mark = AddressAttribute::Protocol(AddressProtocol::Other(RTPROT_KEEPALIVED));
-        request.message_mut().attributes.push(mark);
-        request.execute().await.unwrap();
-    });
-}
-
 #[test]
 fn a_stand_in_that_a_killed_run_left_is_recognised_and_goes() {
     enter_network();
@@ -588,35 +540,4 @@ fn an_interface_is_found_by_an_alternative_name_and_the_label_is_of_its_own() {
     assert!(error.contains("label v0:much-too-long"), "{error}");
     assert!(apply(json!({"name": format!("{long}:2"), "state": "absent"})));
     assert!(!apply(json!({"name": format!("{long}x:2"), "state": "absent"})));
-}
-
-#[test]
-fn a_relabelled_single_address_causes_no_route_event() {
-    enter_network();
-    ip("address add 192.0.2.1/24 dev v0");
-    ip("address add 203.0.113.10/32 dev v0 label v0:1");
-    let mut monitor = std::process::Command::new("ip");
-    let mut monitor =
-        monitor.args(["monitor", "route"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(apply(json!({"name": "v0:2", "address": "203.0.113.10/32"})));
-    ip("route add 198.51.100.0/24 dev v0");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    monitor.kill().unwrap();
-    let events = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!(events.trim(), "198.51.100.0/24 dev v0 scope link", "only the event that ends the look");
-}
-
-#[test]
-fn a_thousand_aliases_come_and_go_in_one_task() {
-    enter_network();
-    ip("address add 10.1.0.1/16 dev v0");
-    let aliases: Vec<Value> =
-        (0..1000).map(|n| json!({"address": format!("10.1.{}.{}", 1 + n / 250, 1 + n % 250)})).collect();
-    let mut task = json!({"name": "v0", "prefix": 16, "aliases": aliases});
-    assert!(apply(task.clone()));
-    assert_eq!(shown().len(), 1001);
-    task["state"] = json!("absent");
-    assert!(apply(task));
-    assert_eq!(shown(), ["10.1.0.1/16 v0"]);
 }

@@ -85,8 +85,8 @@ impl Kernel {
         if !promote || !has_primary || link.promotes_secondaries {
             return delete();
         }
-        self.promote_secondaries(link, true)?;
-        let deleted = delete();
+        // Off again whatever happens: also where the switch failed, as its answer may be all that was lost.
+        let deleted = self.promote_secondaries(link, true).and_then(|()| delete());
         self.promote_secondaries(link, false).and(deleted)
     }
 
@@ -110,8 +110,10 @@ impl Kernel {
             return self.send(link, alias, new, NLM_F_REPLACE);
         }
         let stand_in = stand_in(now, alias, old);
-        if let Some((alias, address)) = &stand_in {
-            self.add(link, alias, address)?;
+        let clear = || stand_in.iter().try_for_each(|(alias, address)| self.delete(link, alias, address));
+        if let Err(error) = stand_in.iter().try_for_each(|(alias, address)| self.add(link, alias, address)) {
+            // It may be there nevertheless, if only the answer was lost.
+            return clear().and(Err(error));
         }
         let followed =
             now.iter().any(|(other, address)| other.interface == alias.interface && address.status.secondary);
@@ -122,7 +124,7 @@ impl Kernel {
             Err(_) => self.add(link, alias, old),
             Ok(()) => Ok(()),
         };
-        let cleared = stand_in.map_or(Ok(()), |(alias, address)| self.delete(link, &alias, &address));
+        let cleared = clear();
         mended.and(restored).and(cleared)
     }
 

@@ -363,3 +363,6 @@ fn assignments(content: &str) -> BTreeMap<&str, &str> {
 
 /// The first line of every file of ours.
 const HEADER: &str = "# Made by lvs.host.interface_alias, which replaces all of this file.\n";
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,8 @@ fn ipv6_stanza(alias: &Alias, address: &Address) -> String {
         "iface {interface} inet6 manual\n    {UP} {ADD}{words} dev {interface}{deprecated}{nodad}\n    {DOWN} ip -6 address delete {words} dev {interface} || true\n"
     )
 }
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
+    Box::new(Stanzas { interface: interface.clone() })
+}

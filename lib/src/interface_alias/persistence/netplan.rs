@@ -184,3 +184,9 @@ fn entry(alias: &Alias, address: &Address) -> Value {
     let words = words(alias, address);
     if options.is_empty() { words.into() } else { json!({words: options}) }
 }
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
+    let (interface, id) = (interface.clone(), id.to_owned());
+    Box::new(Definition { interface, kind: "ethernets", id, renderer: Renderer::Networkd })
+}

@@ -240,3 +240,8 @@ fn with(content: &str, alias: &Alias, address: &Address) -> String {
     }
     text
 }
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
+    Box::new(Profile { interface: interface.clone(), own: None })
+}

@@ -249,3 +249,8 @@ fn section(alias: &Alias, address: &Address) -> String {
     let lines: String = lines.into_iter().flatten().map(|line| line + "\n").collect();
     format!("[Address]\nAddress={}\n{lines}", words(alias, address))
 }
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
+    Box::new(Sections { interface: interface.clone(), head: "", warning: None })
+}

@@ -142,9 +142,15 @@ impl Store {
         let mut state: State<InterfaceAlias> =
             stored.iter().map(|(alias, address)| entry(alias, address, &self.file)).collect();
         if let Some(ifstate) = &self.ifstate {
+            // A label is that of the address which is stored under it, until that is replaced.
+            let taken: Vec<_> = stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
             let wish = |wish: &Wish| Some((wish.wanted()?, wish.applied(None)?));
-            let wanted = wishes.iter().filter(|wish| wish.interface == self.interface).filter_map(wish);
-            let possible: Addresses = stored.into_iter().chain(wanted).collect();
+            let is_free = |(alias, address): &(Alias, Address)| {
+                alias.interface == self.interface
+                    && label(alias, address).is_none_or(|label| !taken.contains(&label))
+            };
+            let wanted = wishes.iter().filter_map(wish).filter(is_free);
+            let possible: Addresses = wanted.chain(stored).collect();
             let known = ifstate.read(&possible)?;
             state.extend(known.iter().map(|(alias, address)| entry(alias, address, ifstate.file())));
         }
@@ -338,6 +344,12 @@ fn not_kept(alias: &Alias, address: &Address, kept: &[&str]) -> Option<String> {
     ];
     let lost = options.iter().find(|(option, is_given)| *is_given && !kept.contains(option));
     lost.map(|(option, _)| format!("it keeps no {option}; leave that out, or leave persist out"))
+}
+
+/// Returns a warning that a running manager, which has read the files before, may set again what is gone.
+fn may_return(gone: &[&Alias], who: &str, when: &str, until: &str) -> Option<String> {
+    let listed = super::listed(gone.iter().copied());
+    (!gone.is_empty()).then(|| format!("{who} may set {listed} again {when}, until `{until}`"))
 }
 
 /// Returns the content of a file, nothing if there is none.

@@ -37,14 +37,7 @@ pub(super) fn id_of(network_file: &Path) -> Option<String> {
 
 /// Returns where the addresses of a device go, if Netplan configures it.
 pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let Some(index) = device.index else {
-        let file = file(root, device);
-        return if file.exists() {
-            store(root, device, &device.name, Renderer::Networkd).map(Some)
-        } else {
-            Ok(None)
-        };
-    };
+    let Some(index) = device.index else { return left_behind(root, device) };
     if let Some(id) = networkd::network_file(root, index)?.as_deref().and_then(id_of) {
         return store(root, device, &id, Renderer::Networkd).map(Some);
     }
@@ -52,6 +45,29 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
         Some(id) => store(root, device, &id, Renderer::NetworkManager).map(Some),
         None => Ok(None),
     }
+}
+
+/// Returns our file for an interface that is not there; it tells what Netplan calls that.
+fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let content = text(&file(root, device))?;
+    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
+    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
+    let Some((kind, id)) = KINDS.iter().find_map(id_in) else { return Ok(None) };
+    let mut store = store(root, device, id, Renderer::Networkd)?;
+    store.form = Box::new(Definition {
+        interface: device.name.clone(),
+        kind,
+        id: id.clone(),
+        renderer: Renderer::Networkd,
+    });
+    Ok(Some(store))
+}
+
+const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
+
+/// Returns the JSON of a file of ours.
+fn body(content: &str) -> String {
+    content.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
 fn file(root: &Path, device: &Device) -> PathBuf {
@@ -65,8 +81,8 @@ pub(super) fn store(root: &Path, device: &Device, id: &str, renderer: Renderer) 
     let all =
         patterns.iter().flat_map(|pattern| glob::glob(&pattern.display().to_string()).into_iter().flatten());
     let elsewhere = all.flatten().filter(|path| *path != file).collect();
-    let form =
-        Definition { interface: device.name.clone(), kind: kind(root, device)?, id: id.to_owned(), renderer };
+    let kind = kind(root, device)?;
+    let form = Definition { interface: device.name.clone(), kind, id: id.to_owned(), renderer };
     Ok(Store {
         manager: Persist::Netplan,
         interface: device.name.clone(),
@@ -100,7 +116,7 @@ impl Form for Definition {
             return Ok(Addresses::new());
         }
         let not_ours = || "we did not write it so; move what is yours to another file".to_owned();
-        let body: String = content.lines().filter(|line| !line.starts_with('#')).collect();
+        let body = body(content);
         let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
         let list = value["network"][self.kind][&self.id]["addresses"].take();
         let list = list.as_array().ok_or_else(not_ours)?;
@@ -137,13 +153,12 @@ impl Form for Definition {
     }
 
     fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
-        if gone.is_empty() {
-            return None;
-        }
-        let gone = super::super::listed(gone.iter().copied());
-        Some(format!(
-            "what Netplan has started may set {gone} again, when the interface loses its carrier, until netplan apply"
-        ))
+        super::may_return(
+            gone,
+            "what Netplan configures",
+            "when the interface loses its carrier",
+            "netplan apply",
+        )
     }
 }
 

@@ -155,10 +155,17 @@ impl Form for Profile {
     }
 
     /// Else it writes the profile anew as it knows it, without our lines; this sets nothing.
-    fn tell(&self, file: &Path, _gone: &[&Alias]) -> Option<String> {
+    fn tell(&self, file: &Path, gone: &[&Alias]) -> Option<String> {
         let load = Command::new("nmcli").args(["connection", "load"]).arg(file).output();
         let why = match load {
-            Ok(output) if output.status.success() && output.stderr.is_empty() => return None,
+            Ok(output) if output.status.success() && output.stderr.is_empty() => {
+                return super::may_return(
+                    gone,
+                    "NetworkManager",
+                    "while it still configures the interface",
+                    &format!("nmcli device reapply {}", self.interface),
+                );
+            }
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };

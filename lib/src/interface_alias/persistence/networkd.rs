@@ -178,10 +178,12 @@ impl Form for Sections {
     /// It keeps what it has read, and sets that again when the interface loses its carrier; a reload would configure the
     /// interface anew, and drop the addresses and routes of others.
     fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
-        let gone = super::super::listed((!gone.is_empty()).then_some(gone)?.iter().copied());
-        Some(format!(
-            "systemd-networkd may set {gone} again, when the interface loses its carrier, until it reads its files: networkctl reload"
-        ))
+        super::may_return(
+            gone,
+            "systemd-networkd",
+            "when the interface loses its carrier",
+            "networkctl reload",
+        )
     }
 }
 

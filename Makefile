@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz bench molecule assembled collection modules
+.PHONY: help demo test lint unit fuzz bench molecule persistence assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, molecule'
+	@echo 'make test        all tests: lint, unit, molecule, persistence'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit molecule
+test: lint unit molecule persistence
 
 lint:
 	cargo fmt --check
@@ -45,6 +45,15 @@ ifeq ($(shell id -u),0)
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
+endif
+
+# Hosts of Debian that boot, each with another network manager.
+persistence: modules
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap
+	molecule/persistence.sh
+else
+	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
 endif
 
 # In target/collections, where the ansible.cfg here looks for it.

@@ -119,11 +119,11 @@ life() {
     for task in "${tasks[@]}"; do is "once more changes nothing" keeps "$task"; done
     reboot
     is "they are there after a boot" has_all
-    settle
     for task in "${tasks[@]}"; do is "after a boot nothing is to do" keeps "$task"; done
     for task in "${tasks[@]}"; do
         is "it goes" changes "$task, \"state\": \"absent\""
     done
+    heed
     is "they are gone" has_no_vip
     for task in "${tasks[@]}"; do
         is "gone it stays" keeps "$task, \"state\": \"absent\""
@@ -141,12 +141,12 @@ life() {
     for task in "${files[@]}"; do is "no file is left" lacks_file "$task"; done
 }
 
-# While NetworkManager still configures an interface it sets again what was taken away; it says so.
-settle() {
-    [[ $case != *networkmanager ]] || for _ in {1..100}; do
-        [[ $(run nmcli --terse --fields DEVICE,STATE device) != *eth0:connected* ]] || break
-        sleep 0.1
-    done
+# NetworkManager sets an IPv6 address again that it had set and that was taken away, whenever another address comes or
+# goes. The module says so, and what to do about it.
+heed() {
+    [[ $case == networkmanager ]] || return 0
+    is "what NetworkManager may do is said" [ "$(grep -c 'nmcli device reapply' <<<"$answer")" = 1 ]
+    run nmcli device reapply eth0 >/dev/null
 }
 
 labelled='"name": "eth0:1", "address": "192.0.2.10/24"'

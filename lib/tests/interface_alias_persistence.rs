@@ -121,8 +121,10 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
+type Manage = fn(&Host) -> &Host;
+
 /// Each manager's host, and the file that it gets.
-fn hosts() -> [(fn(&Host) -> &Host, &'static str); 4] {
+fn hosts() -> [(Manage, &'static str); 4] {
     [
         (Host::with_ifupdown, STANZAS),
         (Host::with_networkd, DROP_IN),

@@ -12,6 +12,7 @@ mod networkd;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -350,6 +351,30 @@ fn not_kept(alias: &Alias, address: &Address, kept: &[&str]) -> Option<String> {
 fn may_return(gone: &[&Alias], who: &str, when: &str, until: &str) -> Option<String> {
     let listed = super::listed(gone.iter().copied());
     (!gone.is_empty()).then(|| format!("{who} may set {listed} again {when}, until `{until}`"))
+}
+
+/// Returns the files that match a pattern, in order.
+fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(&pattern.display().to_string()).into_iter().flatten();
+    paths.map(|path| path.map_err(|error| Error::path("read", pattern)(error))).collect()
+}
+
+/// Returns whether there is such a file.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(Error::path("look for", path))
+}
+
+/// Returns the paths in a directory, none if there is no such directory.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::path("read", directory))?,
+    };
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()).map_err(Error::path("read", directory)))
+        .collect::<Result<_>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Returns the content of a file, nothing if there is none.

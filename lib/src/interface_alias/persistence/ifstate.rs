@@ -35,9 +35,9 @@ pub(super) fn up(alias: &Alias, address: &Address) -> Option<(Alias, Address)> {
 
 impl IfState {
     /// Returns the state in `directory`, if ifupdown has one there.
-    pub(super) fn find(directory: &Path) -> Option<Self> {
+    pub(super) fn find(directory: &Path) -> Result<Option<Self>> {
         let file = directory.join("ifstate");
-        file.exists().then(|| Self { file: file.into() })
+        Ok(super::is_there(&file)?.then(|| Self { file: file.into() }))
     }
 
     /// Returns the main file.
@@ -83,15 +83,17 @@ impl IfState {
 
     fn set(&self, label: &str, is_up: bool) -> Result<()> {
         let line = format!("{label}={label}\n");
-        let mut lines: String =
+        let others: String =
             super::text(&self.file)?.split_inclusive('\n').filter(|old| *old != line).collect();
-        if is_up {
-            lines.push_str(&line);
-            file::replace(&self.own_file(label), format!("{label}\n").as_bytes(), MODE)?;
-        } else {
-            file::remove(&self.own_file(label))?;
+        let own = self.own_file(label);
+        if !is_up {
+            file::remove(&own)?;
+            return file::replace(&self.file, others.as_bytes(), file::MODE);
         }
-        file::replace(&self.file, lines.as_bytes(), MODE)
+        let written = file::replace(&own, format!("{label}\n").as_bytes(), file::MODE)
+            .and_then(|()| file::replace(&self.file, (others + &line).as_bytes(), file::MODE));
+        // One without the other is no entry, so nobody would take it away.
+        written.inspect_err(|_| drop(self.set(label, false)))
     }
 
     /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.
@@ -111,8 +113,6 @@ impl IfState {
         }
     }
 }
-
-const MODE: u32 = 0o644;
 
 /// A lock for writing on a whole file (fcntl_locking(2)).
 const WHOLE: libc::flock = libc::flock {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::ifstate::IfState;
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, text,
-    words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, is_there, label, matching,
+    not_kept, plain, text, words,
 };
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     let files = Files::read(root)?;
     let is_up = !text(&root.join(format!("run/network/ifstate.{}", device.name)))?.is_empty();
     let ours = root.join("etc/network/interfaces.d").join(file_name(&device.name));
-    let has_stanza = files.stanzas_of(&device.name)? || (device.index.is_none() && ours.exists());
+    let has_stanza = files.stanzas_of(&device.name)? || (device.index.is_none() && is_there(&ours)?);
     // It brings lo up without a stanza.
     if !(has_stanza || is_up && &*device.name == "lo") {
         return Ok(None);
@@ -47,7 +47,7 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
         file: ours.into(),
         mode: 0o644,
         form: Box::new(Stanzas { interface: device.name.clone() }),
-        ifstate: IfState::find(&root.join("run/network")),
+        ifstate: IfState::find(&root.join("run/network"))?,
     }))
 }
 
@@ -70,28 +70,31 @@ impl Files {
         while let Some(path) = files.paths.get(next).cloned() {
             next += 1;
             for line in text(&path)?.lines() {
-                files.follow(root, line);
+                files.follow(root, line)?;
             }
         }
         Ok(files)
     }
 
     /// Takes up what a line tells to read.
-    fn follow(&mut self, root: &Path, line: &str) {
+    fn follow(&mut self, root: &Path, line: &str) -> Result<()> {
         let mut words = line.split_whitespace();
         let suffix = match words.next() {
             Some("source") => "",
             Some("source-directory") => "/*",
-            _ => return,
+            _ => return Ok(()),
         };
         for word in words {
             let pattern =
                 root.join("etc/network").join(super::inside(root, word)).display().to_string() + suffix;
-            let found = glob::glob(&pattern).into_iter().flatten().flatten();
-            let new: Vec<_> = found.filter(|path| path.is_file() && !self.paths.contains(path)).collect();
-            self.paths.extend(new);
+            for path in matching(Path::new(&pattern))? {
+                if !path.is_dir() && !self.paths.contains(&path) {
+                    self.paths.push(path);
+                }
+            }
             self.patterns.extend(glob::Pattern::new(&pattern));
         }
+        Ok(())
     }
 
     fn would_read(&self, path: &Path) -> bool {

@@ -91,7 +91,7 @@ fn named(root: &Path, manager: Persist, device: &Device) -> Result<Option<Store>
 /// Returns the file of a manager for lo, which the manager of the other interfaces brings up if it is told to.
 fn for_lo(root: &Path, manager: Persist, lo: &Device) -> Result<Option<Store>> {
     let mut managed = Vec::new();
-    for index in networkd::numbers(&root.join(networkd::LINKS)) {
+    for index in networkd::numbers(&root.join(networkd::LINKS))? {
         managed.extend(networkd::network_file(root, index)?.map(|file| netplan::id_of(&file).is_some()));
     }
     match manager {

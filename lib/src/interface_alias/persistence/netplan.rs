@@ -7,8 +7,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, label, networkd,
-    not_kept, plain, text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, label, matching,
+    networkd, not_kept, plain, text, words,
 };
 use crate::{Error, Result};
 
@@ -78,9 +78,8 @@ fn file(root: &Path, device: &Device) -> PathBuf {
 pub(super) fn store(root: &Path, device: &Device, id: &str, renderer: Renderer) -> Result<Store> {
     let file = file(root, device);
     let patterns = ["etc", "run", "lib"].map(|place| root.join(place).join("netplan/*.yaml"));
-    let all =
-        patterns.iter().flat_map(|pattern| glob::glob(&pattern.display().to_string()).into_iter().flatten());
-    let elsewhere = all.flatten().filter(|path| *path != file).collect();
+    let all = patterns.iter().map(|pattern| matching(pattern)).collect::<Result<Vec<_>>>()?;
+    let elsewhere = all.into_iter().flatten().filter(|path| *path != file).collect();
     let kind = kind(root, device)?;
     let form = Definition { interface: device.name.clone(), kind, id: id.to_owned(), renderer };
     Ok(Store {

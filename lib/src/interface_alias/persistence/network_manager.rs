@@ -5,8 +5,8 @@ use std::process::Command;
 use std::rc::Rc;
 
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, not_kept, plain,
-    text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, entries, is_there,
+    not_kept, plain, text, words,
 };
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ fn uuid(root: &Path, index: u32) -> Result<Option<String>> {
 /// Returns where the addresses of a device go, if NetworkManager manages it by a profile of the person's.
 pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     let lo = root.join(PROFILES).join(LO);
-    if &*device.name == "lo" && lo.exists() {
+    if &*device.name == "lo" && is_there(&lo)? {
         return Ok(Some(for_lo(root, device)));
     }
     let Some(index) = device.index else {
@@ -76,7 +76,7 @@ pub(super) fn netplan_id(root: &Path, device: &Device) -> Result<Option<String>>
 
 /// Returns whether it manages an interface by a profile of the person's.
 pub(super) fn has_profiles(root: &Path) -> Result<bool> {
-    for index in super::networkd::numbers(&root.join(DEVICES)) {
+    for index in super::networkd::numbers(&root.join(DEVICES))? {
         if let Some(uuid) = uuid(root, index)?
             && profile(&root.join(PROFILES), "uuid", &uuid)?.is_some()
         {
@@ -88,10 +88,10 @@ pub(super) fn has_profiles(root: &Path) -> Result<bool> {
 
 /// Returns the profile in a directory that has `key` at `value`.
 fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    for file in files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "nmconnection")) {
+    for file in entries(directory)?
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "nmconnection"))
+    {
         if assignments(&text(&file)?).get(key) == Some(&value) {
             return Ok(Some(file));
         }
@@ -162,7 +162,7 @@ impl Form for Profile {
                 return super::may_return(
                     gone,
                     "NetworkManager",
-                    "while it still configures the interface",
+                    "when other addresses of the interface come or go",
                     &format!("nmcli device reapply {}", self.interface),
                 );
             }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, label, not_kept,
-    plain, text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, entries, label,
+    matching, not_kept, plain, text, words,
 };
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ pub(super) fn network_file(root: &Path, index: u32) -> Result<Option<PathBuf>> {
 
 /// Returns where the addresses of a device go, if networkd manages it by a file that Netplan did not write.
 pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let Some(index) = device.index else { return Ok(left_behind(root, device)) };
+    let Some(index) = device.index else { return left_behind(root, device) };
     match network_file(root, index)? {
         Some(file) if super::netplan::id_of(&file).is_some() => Ok(None),
         Some(file) if file.ends_with(LO) => Ok(Some(for_lo(root, device))),
@@ -62,7 +62,7 @@ fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
-    let others = glob::glob(&directory.join("*.conf").display().to_string()).into_iter().flatten().flatten();
+    let others = matching(&directory.join("*.conf"))?.into_iter();
     let elsewhere = others.filter(|path| *path != file).chain([network.to_owned()]).collect();
     let warning = (!names(&text(network)?, &device.name)).then(|| {
         format!(
@@ -98,16 +98,16 @@ pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
 }
 
 /// Returns our file for an interface that is not there.
-fn left_behind(root: &Path, device: &Device) -> Option<Store> {
+fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
     let pattern = root.join(OURS).join("*.network.d").join(drop_in(&device.name));
-    let file = glob::glob(&pattern.display().to_string()).ok()?.flatten().next()?;
     let form = Sections { interface: device.name.clone(), head: "", warning: None };
-    Some(store(device, file, Vec::new(), form))
+    let file = matching(&pattern)?.into_iter().next();
+    Ok(file.map(|file| store(device, file, Vec::new(), form)))
 }
 
 /// Returns the number of another interface that networkd manages by the same file.
 fn shared_with(root: &Path, device: &Device, network: &Path) -> Result<Option<u32>> {
-    for index in numbers(&root.join(LINKS)) {
+    for index in numbers(&root.join(LINKS))? {
         if Some(index) != device.index && network_file(root, index)?.as_deref() == Some(network) {
             return Ok(Some(index));
         }
@@ -116,9 +116,9 @@ fn shared_with(root: &Path, device: &Device, network: &Path) -> Result<Option<u3
 }
 
 /// Returns the names of a directory's entries that are numbers of interfaces.
-pub(super) fn numbers(directory: &Path) -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+pub(super) fn numbers(directory: &Path) -> Result<Vec<u32>> {
+    let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+    Ok(entries(directory)?.into_iter().filter_map(number).collect())
 }
 
 /// Returns whether a file is for that interface alone.

@@ -137,6 +137,7 @@ life() {
     for task in "${tasks[@]}"; do is "what the manager did is no drift" keeps "$task"; done
     for task in "${tasks[@]}"; do is "it goes again" changes "$task, \"state\": \"absent\""; done
     reboot
+    is "eth0 is as before" has_siblings
     is "the boot brings none back" has_no_vip
     for task in "${files[@]}"; do is "no file is left" lacks_file "$task"; done
 }
@@ -171,7 +172,14 @@ ifupdown() {
     siblings=("eth0 192.0.2.1/24 brd 192.0.2.255 scope global eth0" "lo 127.0.0.1/8")
     vips=("eth0 192.0.2.10/24 brd 192.0.2.255 scope global secondary eth0:1" "lo lo:0" "eth0 2001:db8::10/64")
     files=(/etc/network/interfaces.d/lvs-host-eth0 /etc/network/interfaces.d/lvs-host-lo)
-    life "systemctl restart networking" "ifdown eth0:1 && ifup eth0:1" "systemctl restart networking"
+    life "systemctl restart networking" "ifup eth0:1" "ifdown eth0:1 && ifup eth0:1" "systemctl restart networking"
+    is "an alias comes once more" changes "$labelled"
+    run bash -c "ifdown eth0 2>/dev/null && ifup eth0"
+    is "which the interface takes with it" hasnt eth0 eth0:1
+    is "it is mended" changes "$labelled"
+    is "and ifupdown goes on" works systemctl restart networking
+    is "with the alias" has eth0 eth0:1
+    is "until it goes" changes "$labelled, \"state\": \"absent\""
     is "the trap is one: what ifupdown does not know makes its restart fail" fails_untold
     is "autoconfiguration stays on" [ "$(run cat /proc/sys/net/ipv6/conf/eth0/autoconf)" = 1 ]
     is "without a label it might come first" says "give it a label" '"name": "eth0", "address": "192.0.2.11/24"'

@@ -234,26 +234,6 @@ impl InterfaceAlias {
             .try_for_each(|(alias, address)| kernel.add(link, alias, address))
     }
 
-    /// Returns an error if keepalived would take an address away again that is to be added.
-    fn leave_to_keepalived(&self, plan: &Plan<Self>) -> Result<()> {
-        let path = self.root.join("etc/keepalived/keepalived.conf");
-        let added: Vec<&Item> =
-            plan.iter().filter(|(_, change)| change.before.is_none()).map(|(item, _)| item).collect();
-        if added.is_empty() {
-            return Ok(());
-        }
-        let theirs = keepalived::addresses(&path)?;
-        let address = |item: &&Item| item.any_alias().is_some_and(|alias| theirs.contains(&alias.address));
-        match added.into_iter().find(address).and_then(Item::any_alias) {
-            None => Ok(()),
-            Some(alias) => Err(Error::invalid(format!(
-                "cannot add {alias}: keepalived on this host owns {}, as {} lists it, and would take it away; leave it to keepalived",
-                alias.address,
-                path.display()
-            ))),
-        }
-    }
-
     /// Returns the interfaces that are not there yet and are waited for.
     fn awaited(&self) -> Result<Vec<String>> {
         if self.options.wait.is_zero() {
@@ -347,7 +327,7 @@ impl Resource for InterfaceAlias {
     }
 
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
-        self.leave_to_keepalived(plan)?;
+        keepalived::review(&self.root, plan)?;
         let mut warnings = self.awaited()?;
         if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
             return Ok(warnings);

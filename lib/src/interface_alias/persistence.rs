@@ -3,6 +3,7 @@
 //! The kernel is set by ourselves, without the manager. It is told no more than it needs so that it neither fails nor
 //! undoes that later, and what it only has to find at its next start or reload is left for then.
 
+mod files;
 mod ifstate;
 mod ifupdown;
 mod manager;
@@ -10,9 +11,7 @@ mod netplan;
 mod network_manager;
 mod networkd;
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -30,6 +29,7 @@ use super::options::{Purge, Wish};
 use crate::file;
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
+use files::text;
 use ifstate::IfState;
 
 /// Which network manager brings the addresses back after a boot.
@@ -351,51 +351,6 @@ fn not_kept(alias: &Alias, address: &Address, kept: &[&str]) -> Option<String> {
 fn may_return(gone: &[&Alias], who: &str, when: &str, until: &str) -> Option<String> {
     let listed = super::listed(gone.iter().copied());
     (!gone.is_empty()).then(|| format!("{who} may set {listed} again {when}, until `{until}`"))
-}
-
-/// Returns the files that match a pattern, in order.
-fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
-    let paths = glob::glob(&pattern.display().to_string()).into_iter().flatten();
-    paths.map(|path| path.map_err(|error| Error::path("read", pattern)(error))).collect()
-}
-
-/// Returns whether there is such a file.
-fn is_there(path: &Path) -> Result<bool> {
-    path.try_exists().map_err(Error::path("look for", path))
-}
-
-/// Returns the paths in a directory, none if there is no such directory.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::path("read", directory))?,
-    };
-    let mut paths: Vec<_> = entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(Error::path("read", directory)))
-        .collect::<Result<_>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// Returns the content of a file, nothing if there is none.
-fn text(path: &Path) -> Result<String> {
-    let content = file::read(path)?.unwrap_or_default();
-    String::from_utf8(content)
-        .map_err(|_| Error::invalid(format!("cannot use {}: it is no UTF-8; mend it", path.display())))
-}
-
-/// Returns `path` below `root`; a relative one as it is.
-fn inside(root: &Path, path: &str) -> PathBuf {
-    path.strip_prefix('/').map_or_else(|| path.into(), |path| root.join(path))
-}
-
-/// Returns the values by key of a file of lines `KEY=VALUE`.
-fn assignments(content: &str) -> BTreeMap<&str, &str> {
-    content
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.trim(), value.trim()))
-        .collect()
 }
 
 /// The first line of every file of ours.

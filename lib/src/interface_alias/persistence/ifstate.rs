@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::files::{is_there, text};
 use super::{Addresses, Alias, InterfaceAlias, label, plain};
 use crate::file;
 use crate::interface_alias::address::Address;
@@ -37,7 +38,7 @@ impl IfState {
     /// Returns the state in `directory`, if ifupdown has one there.
     pub(super) fn find(directory: &Path) -> Result<Option<Self>> {
         let file = directory.join("ifstate");
-        Ok(super::is_there(&file)?.then(|| Self { file: file.into() }))
+        Ok(is_there(&file)?.then(|| Self { file: file.into() }))
     }
 
     /// Returns the main file.
@@ -52,12 +53,12 @@ impl IfState {
 
     /// Returns those of `possible` that ifupdown takes for up.
     pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
-        let lines = super::text(&self.file)?;
+        let lines = text(&self.file)?;
         let mut known = Addresses::new();
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
             let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
-            if is_listed && super::text(&self.own_file(&label))?.trim() == label {
+            if is_listed && text(&self.own_file(&label))?.trim() == label {
                 known.insert(alias, up);
             }
         }
@@ -83,8 +84,7 @@ impl IfState {
 
     fn set(&self, label: &str, is_up: bool) -> Result<()> {
         let line = format!("{label}={label}\n");
-        let others: String =
-            super::text(&self.file)?.split_inclusive('\n').filter(|old| *old != line).collect();
+        let others: String = text(&self.file)?.split_inclusive('\n').filter(|old| *old != line).collect();
         let own = self.own_file(label);
         if !is_up {
             file::remove(&own)?;

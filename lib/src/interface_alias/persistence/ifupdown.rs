@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::files::{inside, is_there, matching, text};
 use super::ifstate::IfState;
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, is_there, label, matching,
-    not_kept, plain, text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
 };
 use crate::{Error, Result};
 
@@ -85,8 +85,7 @@ impl Files {
             _ => return Ok(()),
         };
         for word in words {
-            let pattern =
-                root.join("etc/network").join(super::inside(root, word)).display().to_string() + suffix;
+            let pattern = root.join("etc/network").join(inside(root, word)).display().to_string() + suffix;
             for path in matching(Path::new(&pattern))? {
                 if !path.is_dir() && !self.paths.contains(&path) {
                     self.paths.push(path);

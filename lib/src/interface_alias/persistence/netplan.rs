@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::files::{assignments, matching, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, label, matching,
-    networkd, not_kept, plain, text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, networkd, not_kept, plain,
+    words,
 };
 use crate::{Error, Result};
 
@@ -133,9 +134,6 @@ impl Form for Definition {
     fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
         match self.renderer {
             Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
-            Renderer::NetworkManager if &*self.interface == "lo" => {
-                Some("its renderer NetworkManager takes lo for an Ethernet device; leave persist out".into())
-            }
             Renderer::NetworkManager => not_kept(alias, address, &[])
                 .map(|why| why.replacen("it keeps", "its renderer NetworkManager keeps", 1)),
         }

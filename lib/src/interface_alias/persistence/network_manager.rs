@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, entries, is_there,
-    not_kept, plain, text, words,
-};
+use super::files::{assignments, entries, is_there, text};
+use super::{Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, not_kept, plain, words};
 use crate::{Error, Result};
 
 /// What NetworkManager knows of each interface, by its number.

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::files::{assignments, entries, inside, matching, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, assignments, cidr, entries, label,
-    matching, not_kept, plain, text, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
 };
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ pub(super) fn network_file(root: &Path, index: u32) -> Result<Option<PathBuf>> {
     let state = text(&root.join(LINKS).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("ADMIN_STATE").is_some_and(|state| *state != "unmanaged");
-    Ok(state.get("NETWORK_FILE").filter(|_| is_managed).map(|file| super::inside(root, file)))
+    Ok(state.get("NETWORK_FILE").filter(|_| is_managed).map(|file| inside(root, file)))
 }
 
 /// Returns where the addresses of a device go, if networkd manages it by a file that Netplan did not write.

@@ -338,9 +338,6 @@ two() {
 ((EUID == 0)) || { echo "molecule/persistence.sh: hosts that boot need root" >&2 && exit 1; }
 [[ -x target/modules/interface_alias ]] || { echo "molecule/persistence.sh: run \`make modules\` first" >&2 && exit 1; }
 (($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two}
-for suite in bookworm trixie; do
-    [[ $* != *"$suite"* ]] || molecule/rootfs "$suite" >/dev/null
-done
 for name in "$@"; do
     suite=${name%%-*} case=${name#*-} host=$hosts/$name
     echo "$case on Debian $suite ..."

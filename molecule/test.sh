@@ -11,4 +11,20 @@ export PATH=$PWD/target/venv/bin:$PATH
 MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
 export MOLECULE_EPHEMERAL_DIRECTORY
 trap 'rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"' EXIT
+
+# Whatever belongs to a host knows this directory by its environment, but for what a systemd started, which ends with its host.
+left_behind() {
+    find "$MOLECULE_EPHEMERAL_DIRECTORY" -path '*/hosts/*'
+    grep -F "$MOLECULE_EPHEMERAL_DIRECTORY" /proc/self/mounts || true
+    grep -lszF "MOLECULE_EPHEMERAL_DIRECTORY=$MOLECULE_EPHEMERAL_DIRECTORY" /proc/[0-9]*/environ |
+        cut -d/ -f3 | grep -vwe $$ -e $BASHPID | xargs -r ps -ww -o pid=,args= -p || true
+}
+
 molecule test --all
+for _ in {1..50}; do
+    [[ -n $(left_behind) ]] || exit 0
+    sleep 0.1 # connections that were kept open end when they see that their host has
+done
+echo "The hosts have left behind:"
+left_behind
+exit 1

@@ -93,8 +93,9 @@ options:
     default: false
   aliases:
     description:
-      - Many addresses at once. Each entry takes the options above, and what it leaves out from the task.
-      - They are read, planned, written and undone as one.
+      - Many addresses at once. What an entry leaves out it takes from the task.
+      - An entry has the same options but for O(aliases), O(netns), O(wait), O(purge), O(check_conflict), O(announce) and O(persist),
+        which are for the whole task.
     type: list
     elements: dict
   purge:
@@ -159,7 +160,6 @@ options:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
-extends_documentation_fragment: []
 notes:
   - Without O(persist) the address is the running kernel's alone.
   - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other
@@ -167,12 +167,19 @@ notes:
   - An IPv6 address that another host has fails, and is tried anew by the next run.
   - An address that keepalived on the host has in its configuration is refused, since keepalived would take it away.
 attributes:
+  async:
+    support: none
+    description: A task takes milliseconds. What would run it in the background needs Python on the target.
   check_mode:
     support: full
     description: Predicts the changes and writes nothing.
   diff_mode:
     support: full
     description: Shows the address before and after.
+  platform:
+    support: full
+    platforms: linux
+    description: The target needs a POSIX shell, and neither Python nor other programs.
 seealso:
   - module: lvs.host.sysctl
 '''
@@ -187,6 +194,12 @@ EXAMPLES = r'''
     announce:
       count: 3
       interval: 500
+
+- name: Give the virtual IP away
+  lvs.host.interface_alias:
+    name: eth0:1
+    address: 192.0.2.10/24
+    state: absent
 
 - name: Accept packets for the virtual IP on a real server
   lvs.host.interface_alias:
@@ -206,15 +219,9 @@ EXAMPLES = r'''
 
 - name: Hold a virtual IP now and after each boot
   lvs.host.interface_alias:
-    name: eth0:1
-    address: 192.0.2.10/32
+    name: eth0:3
+    address: 192.0.2.13/32
     persist: auto
-
-- name: Give the virtual IP away
-  lvs.host.interface_alias:
-    name: eth0:1
-    address: 192.0.2.10/24
-    state: absent
 '''
 
 RETURN = r'''
@@ -243,17 +250,16 @@ changes:
     before:
       description: The attributes found, such as C(label), C(prefix), C(broadcast) and C(scope). Null where there was no such address.
       type: dict
+      sample: null
     after:
       description: The attributes now in force. Null where there is no such address any more.
       type: dict
+      sample: {"broadcast": "192.0.2.255", "label": "eth0:1", "prefix": 24, "scope": "global"}
 persist:
   description: By interface, the manager that brings the addresses back after a boot, and the file.
   returned: success, with O(persist) other than V(none)
   type: dict
-  sample:
-    eth0:
-      manager: ifupdown
-      file: /etc/network/interfaces.d/lvs-host-eth0
+  sample: {"eth0": {"file": "/etc/network/interfaces.d/lvs-host-eth0", "manager": "ifupdown"}}
 msg:
   description: What could not be done, and why.
   returned: failure

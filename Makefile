@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit aarch64 fuzz bench molecule versions sanity assembled collection modules
+.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, aarch64, molecule, versions, sanity'
+	@echo 'make test        all tests: lint, unit, aarch64, molecule, persistence, versions, sanity'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit aarch64 molecule versions sanity
+test: lint unit aarch64 molecule persistence versions sanity
 
 lint:
 	cargo fmt --check
@@ -63,6 +63,15 @@ ifeq ($(shell id -u),0)
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
+endif
+
+# Hosts of Debian that boot, each with another network manager.
+persistence: modules
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap
+	molecule/persistence.sh
+else
+	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
 endif
 
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.

@@ -17,10 +17,17 @@ def tasks(example):
         'checked is changed', 'done is changed', 'repeated is not changed', 'checked.changes == done.changes']}}
 
 
+# The example with persist needs a host with a network manager.
+MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
+    "mkdir -p /etc/network/interfaces.d && printf 'source /etc/network/interfaces.d/*\\niface eth0 inet manual\\n'"
+    ' >/etc/network/interfaces')}
+
+
 def main():
     pages = [runpy.run_path(path) for path in sorted(MODULES.glob('*.py'))]
     examples = [example for page in pages for example in yaml.safe_load(page['EXAMPLES'])]
-    print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [task for example in examples for task in tasks(example)]}]))
+    print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [
+        MANAGED, *(task for example in examples for task in tasks(example))]}]))
 
 
 if __name__ == '__main__':

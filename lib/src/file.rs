@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// How long a run waits for another one that holds the lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The mode of a new file that everybody may read.
+pub const MODE: u32 = 0o644;
+
 /// How often it looks again.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -57,16 +60,27 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Replaces the file that `path` leads to in one step, so that a reader or a power cut finds the old content or
-/// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a missing directory is made.
-pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+/// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a new file gets `mode`; a
+/// missing directory is made.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let path = &destination(path)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory).map_err(Error::path("make", directory))?;
     let draft = Draft::create(path)?;
     draft
-        .fill(path, content)
+        .fill(path, content, mode)
         .and_then(|()| draft.publish(path, directory))
         .map_err(Error::path("write", path))
+}
+
+/// Removes a file, so that no power cut brings it back; that it is not there is fine.
+pub fn withdraw(path: &Path) -> Result<()> {
+    remove(path)?;
+    match File::open(path.parent().unwrap_or(Path::new("/"))) {
+        Ok(directory) => directory.sync_all().map_err(Error::path("remove", path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::path("remove", path)(error)),
+    }
 }
 
 /// Copies the file that `path` leads to, with mode, owner and extended attributes, to a new name beside it that
@@ -80,7 +94,7 @@ pub fn back_up(path: &Path) -> Result<Option<PathBuf>> {
     let copy = path.with_file_name(format!("{name}.{}.{}~", std::process::id(), now.as_millis()));
     let draft = Draft::create(&copy)?;
     draft
-        .fill(path, &content)
+        .fill(path, &content, MODE)
         .and_then(|()| draft.publish(&copy, directory))
         .map_err(Error::path("back up", path))?;
     Ok(Some(copy))
@@ -123,12 +137,12 @@ impl Draft {
         Ok(Self { path, file })
     }
 
-    fn fill(&self, target: &Path, content: &[u8]) -> io::Result<()> {
+    fn fill(&self, target: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         (&self.file).write_all(content)?;
         match fs::metadata(target) {
             Ok(old) => self.dress_as(target, &old)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.file.set_permissions(fs::Permissions::from_mode(0o644))?;
+                self.file.set_permissions(fs::Permissions::from_mode(mode))?;
             }
             Err(error) => return Err(error),
         }

@@ -17,6 +17,7 @@ mod label;
 mod message;
 mod netlink;
 mod options;
+mod persistence;
 mod purge;
 mod wire;
 
@@ -28,18 +29,20 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::Map;
 
 pub use address::{Address, Attributes, Status};
 pub use item::{Alias, Item, Operation, Value};
 
 use crate::file::Lock;
-use crate::resource::{Change, Mode, Plan, Resource, State};
+use crate::resource::{Change, Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
 use index::Index;
 use item::{Addresses, addresses};
 use kernel::Kernel;
 use message::Link;
 use options::{Options, Wish};
+use persistence::{Device, Persist, Store};
 
 /// Addresses of interfaces and what a task wants of them.
 #[derive(Debug, Deserialize)]
@@ -52,6 +55,8 @@ pub struct InterfaceAlias {
     kernel: OnceCell<Kernel>,
     /// What the task wants, with the interfaces' own names; found once, so that the same entries are compared before and after.
     wishes: OnceCell<Vec<Wish>>,
+    /// Where a boot finds the addresses; found once as well.
+    stores: OnceCell<Vec<Store>>,
 }
 
 /// The interfaces of a task that are there, by their own names.
@@ -66,6 +71,7 @@ impl TryFrom<options::Arguments> for InterfaceAlias {
             root: PathBuf::from("/"),
             kernel: OnceCell::new(),
             wishes: OnceCell::new(),
+            stores: OnceCell::new(),
         })
     }
 }
@@ -147,6 +153,43 @@ impl InterfaceAlias {
         options::fit_together(wishes)
     }
 
+    /// Returns where a boot finds the addresses, if the task is about that.
+    fn stores(&self, links: &Links) -> Result<&[Store]> {
+        if let Some(stores) = self.stores.get() {
+            return Ok(stores);
+        }
+        let device =
+            |name: &Rc<str>| Device { name: name.clone(), index: links.get(name).map(|link| link.index) };
+        // One that is waited for has no manager yet.
+        let known = |device: &Device| device.index.is_some() || !self.needs(&device.name);
+        let devices: Vec<_> = self.interfaces().into_iter().map(device).filter(known).collect();
+        let stores = persistence::stores(&self.root, self.options.persist, self.options.purge, &devices)?;
+        Ok(self.stores.get_or_init(|| stores))
+    }
+
+    /// Returns what `wishes` make of the addresses in `now`, in the kernel or in a file alike.
+    fn wanted(&self, now: &State<Self>, wishes: &[Wish]) -> Result<State<Self>> {
+        let index = Index::of(now, wishes);
+        let mut then = now.clone();
+        let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
+            aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
+        };
+        for wish in wishes {
+            let Some(alias) = wish.wanted() else {
+                remove(&mut then, index.unwanted(wish)?);
+                continue;
+            };
+            remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
+            let item = Item::Address(alias);
+            let present = now.get(&item).and_then(Value::address);
+            if let Some(wanted) = wish.applied(present) {
+                then.insert(item, Value::Address(wanted));
+            }
+        }
+        purge::purge(self.options.purge, wishes, now, &mut then)?;
+        Ok(then)
+    }
+
     /// Writes the planned entries of one interface: what is new comes first, so that what it replaces is never missed.
     fn write_link(&self, kernel: &Kernel, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
         let planned: Vec<_> = changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
@@ -189,24 +232,6 @@ impl InterfaceAlias {
         now.iter()
             .filter(|(alias, address)| address.status.is_kept() && !left.contains_key(alias) && !goes(alias))
             .try_for_each(|(alias, address)| kernel.add(link, alias, address))
-    }
-
-    /// Returns an error if keepalived would take an address away again that is to be added.
-    fn leave_to_keepalived(&self, plan: &Plan<Self>) -> Result<()> {
-        let path = self.root.join("etc/keepalived/keepalived.conf");
-        let added = added(plan);
-        if added.is_empty() {
-            return Ok(());
-        }
-        let theirs = keepalived::addresses(&path)?;
-        match added.iter().find(|alias| theirs.contains(&alias.address)) {
-            None => Ok(()),
-            Some(alias) => Err(Error::invalid(format!(
-                "cannot add {alias}: keepalived on this host owns {}, as {} lists it, and would take it away; leave it to keepalived",
-                alias.address,
-                path.display()
-            ))),
-        }
     }
 
     /// Returns the interfaces that are not there yet and are waited for.
@@ -256,31 +281,22 @@ impl Resource for InterfaceAlias {
             let found = kernel.addresses(link)?.into_iter();
             state.extend(found.map(|(alias, address)| (Item::Address(alias), Value::Address(address))));
         }
+        for store in self.stores(&links)? {
+            state.extend(store.observe(self.wishes())?);
+        }
         Ok(state)
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
-        let index = Index::of(now, self.wishes());
-        let mut then = now.clone();
-        let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
-            aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
-        };
-        for wish in self.wishes() {
-            if wish.link_up {
-                then.insert(Item::Link { interface: wish.interface.clone() }, Value::Link(Operation::Up));
-            }
-            let Some(alias) = wish.wanted() else {
-                remove(&mut then, index.unwanted(wish)?);
-                continue;
-            };
-            remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
-            let item = Item::Address(alias);
-            let present = now.get(&item).and_then(Value::address);
-            if let Some(wanted) = wish.applied(present) {
-                then.insert(item, Value::Address(wanted));
-            }
+        let mut then = self.wanted(now, self.wishes())?;
+        for wish in self.wishes().iter().filter(|wish| wish.link_up) {
+            then.insert(Item::Link { interface: wish.interface.clone() }, Value::Link(Operation::Up));
         }
-        purge::purge(self.options.purge, self.wishes(), now, &mut then)?;
+        for store in self.stores.get().into_iter().flatten() {
+            let wishes: Vec<Wish> =
+                self.wishes().iter().filter(|wish| wish.interface == *store.interface()).cloned().collect();
+            store.bring(&mut then, &self.wanted(&store.layer(now), &wishes)?);
+        }
         Ok(then)
     }
 
@@ -289,7 +305,8 @@ impl Resource for InterfaceAlias {
         let links = self.links(kernel)?;
         let now: Addresses =
             addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
-        let interfaces: BTreeSet<&str> = plan.items().map(Item::interface).collect();
+        let live = plan.items().filter(|item| !matches!(item, Item::Stored { .. }));
+        let interfaces: BTreeSet<&str> = live.map(Item::interface).collect();
         for interface in interfaces {
             match links.get(interface) {
                 Some(link) => self.write_link(kernel, link, &now, plan)?,
@@ -298,22 +315,25 @@ impl Resource for InterfaceAlias {
                 None => {}
             }
         }
-        Ok(())
+        self.stores(&links)?.iter().try_for_each(|store| store.write(plan))
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {
-        let line = match item {
-            Item::Link { .. } => format!("link {value}"),
-            Item::Address(alias) => format!("{}{value}", alias.address),
-        };
-        (item.interface().to_owned(), line)
+        match item {
+            Item::Link { interface } => (interface.to_string(), format!("link {value}")),
+            Item::Address(alias) => (alias.interface.to_string(), format!("{}{value}", alias.address)),
+            Item::Stored { alias, file } => (file.display().to_string(), format!("{}{value}", alias.address)),
+        }
     }
 
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
-        self.leave_to_keepalived(plan)?;
+        keepalived::review(&self.root, plan)?;
         let mut warnings = self.awaited()?;
         if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
             return Ok(warnings);
+        }
+        for store in self.stores.get().into_iter().flatten() {
+            warnings.extend(store.review(plan, self.wishes())?);
         }
         let index = Index::of(found, self.wishes());
         warnings.extend(self.wishes().iter().flat_map(|wish| index.warnings(wish, plan)));
@@ -324,9 +344,17 @@ impl Resource for InterfaceAlias {
         if self.options.check_conflict { conflict::probe(&added(plan)) } else { Ok(()) }
     }
 
+    fn remarks(&self, _report: &Report<Self>) -> Map<String, serde_json::Value> {
+        let stores = self.stores.get().into_iter().flatten();
+        let kept: Map<_, _> = stores.map(|store| (store.interface().to_string(), store.remark())).collect();
+        let remark = (self.options.persist != Persist::None).then(|| ("persist".into(), kept.into()));
+        remark.into_iter().collect()
+    }
+
     fn finish(&self, plan: &Plan<Self>) -> Vec<String> {
         let announced = self.options.announce.map(|how| announcement::announce(&added(plan), how));
         let mut warnings = announced.unwrap_or_default();
+        warnings.extend(self.stores.get().into_iter().flatten().filter_map(|store| store.tell(plan)));
         if changes(plan).all(|(alias, _)| alias.address.is_ipv4()) {
             return warnings;
         }

@@ -207,7 +207,7 @@ impl Sysctl {
         if self.options.backup && way_back.is_none() {
             self.backups.borrow_mut().extend(file::back_up(path)?.map(|copy| (path.to_owned(), copy)));
         }
-        let written = file::replace(path, &text);
+        let written = file::replace(path, &text, file::MODE);
         // A copy of what is there again is of no use.
         let useless = match written {
             Err(_) => self.backups.borrow_mut().remove(path),

@@ -94,8 +94,8 @@ options:
   aliases:
     description:
       - Many addresses at once. What an entry leaves out it takes from the task.
-      - An entry has the same options but for O(aliases), O(netns), O(wait), O(purge), O(check_conflict) and O(announce), which are
-        for the whole task.
+      - An entry has the same options but for O(aliases), O(netns), O(wait), O(purge), O(check_conflict), O(announce) and O(persist),
+        which are for the whole task.
     type: list
     elements: dict
   purge:
@@ -132,14 +132,38 @@ options:
   netns:
     description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
     type: str
+  persist:
+    description:
+      - Which network manager brings the addresses back after a boot. They are set in the running kernel at once all the same, without
+        a restart of anything, and both are read, compared, changed and put back as one.
+      - V(none) is for the running kernel alone. Such an address is gone after a boot. It is gone sooner with C(networkctl reload) after
+        any change of the interface's files, with C(networkctl reconfigure), with the start of a newer systemd-networkd, with C(nmcli
+        device reapply), C(nmcli connection up), C(netplan apply), C(ifdown) of the interface, and when keepalived starts that has it
+        in its configuration.
+      - V(auto) finds the manager of the interface. That there is none, or more than one, is an error. For C(lo), which
+        systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
+      - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
+        and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
+        32.
+      - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
+        its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
+      - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
+        only with the renderer networkd.
+      - V(networkmanager) adds a line to the profile that the interface uses, and has NetworkManager load that, which sets nothing. It
+        keeps no labels.
+      - What a manager cannot keep is an error before anything is changed. A file of ours is removed with its last address.
+    type: str
+    choices: [none, auto, ifupdown, networkd, netplan, networkmanager]
+    default: none
   wait:
     description:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
 notes:
-  - The address is the running kernel's. It is gone after a boot, and sooner where systemd-networkd or NetworkManager configures
-    the interface anew.
+  - Without O(persist) the address is the running kernel's alone.
+  - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other
+    addresses come or go. The answer then has a warning that tells how to make it read them.
   - An IPv6 address that another host has fails, and is tried anew by the next run.
   - An address that keepalived on the host has in its configuration is refused, since keepalived would take it away.
 attributes:
@@ -192,6 +216,12 @@ EXAMPLES = r'''
       - {address: 192.0.2.12, label: 2}
       - {address: 2001:db8::10, prefix: 128, preferred_lft: 0}
     purge: owned
+
+- name: Hold a virtual IP now and after each boot
+  lvs.host.interface_alias:
+    name: eth0:3
+    address: 192.0.2.13/32
+    persist: auto
 '''
 
 RETURN = r'''
@@ -213,6 +243,10 @@ changes:
       description: The length of the prefix, which tells IPv4 addresses apart. Not given for IPv6.
       type: int
       sample: 24
+    file:
+      description: The file that a boot reads, if it is the address there that was changed.
+      type: str
+      sample: /etc/network/interfaces.d/lvs-host-eth0
     before:
       description: The attributes found, such as C(label), C(prefix), C(broadcast) and C(scope). Null where there was no such address.
       type: dict
@@ -221,6 +255,11 @@ changes:
       description: The attributes now in force. Null where there is no such address any more.
       type: dict
       sample: {"broadcast": "192.0.2.255", "label": "eth0:1", "prefix": 24, "scope": "global"}
+persist:
+  description: By interface, the manager that brings the addresses back after a boot, and the file.
+  returned: success, with O(persist) other than V(none)
+  type: dict
+  sample: {"eth0": {"file": "/etc/network/interfaces.d/lvs-host-eth0", "manager": "ifupdown"}}
 msg:
   description: What could not be done, and why.
   returned: failure

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use super::InterfaceAlias;
 use super::address::Address;
 use crate::resource::State;
 
-/// What can differ: whether an interface is up, or an address of it.
+/// What can differ: whether an interface is up, an address of it, or an address in a file that a boot reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Item {
@@ -22,6 +23,14 @@ pub enum Item {
     },
     /// An address of an interface.
     Address(Alias),
+    /// An address in a file of the network manager.
+    Stored {
+        /// Which address.
+        #[serde(flatten)]
+        alias: Alias,
+        /// Which file.
+        file: Rc<Path>,
+    },
 }
 
 /// What tells an address of an interface from all others; in IPv4 one address with two prefix lengths is two.
@@ -63,15 +72,33 @@ impl Item {
     /// Returns the name of the interface that it is about.
     pub fn interface(&self) -> &str {
         match self {
-            Self::Link { interface } | Self::Address(Alias { interface, .. }) => interface,
+            Self::Link { interface }
+            | Self::Address(Alias { interface, .. })
+            | Self::Stored { alias: Alias { interface, .. }, .. } => interface,
         }
     }
 
-    /// Returns the address that it is about, if it is one.
+    /// Returns the address of the interface that it is about, if it is one.
     pub fn alias(&self) -> Option<&Alias> {
         match self {
             Self::Address(alias) => Some(alias),
+            Self::Link { .. } | Self::Stored { .. } => None,
+        }
+    }
+
+    /// Returns the address that it is about, of the interface or in a file.
+    pub(super) fn any_alias(&self) -> Option<&Alias> {
+        match self {
+            Self::Address(alias) | Self::Stored { alias, .. } => Some(alias),
             Self::Link { .. } => None,
+        }
+    }
+
+    /// Returns the address in `path` that it is about, if it is one.
+    pub(super) fn stored_in(&self, path: &Path) -> Option<&Alias> {
+        match self {
+            Self::Stored { alias, file } if **file == *path => Some(alias),
+            _ => None,
         }
     }
 }
@@ -93,7 +120,7 @@ impl Value {
     }
 }
 
-/// Returns the addresses among the entries of a state.
+/// Returns the addresses of interfaces among the entries of a state.
 pub(super) fn addresses(
     state: &State<InterfaceAlias>,
 ) -> impl DoubleEndedIterator<Item = (&Alias, &Address)> {
@@ -105,6 +132,7 @@ impl fmt::Display for Item {
         match self {
             Self::Link { interface } => write!(f, "the interface {interface}"),
             Self::Address(alias) => alias.fmt(f),
+            Self::Stored { alias, file } => write!(f, "{alias} in {}", file.display()),
         }
     }
 }

@@ -4,14 +4,35 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::Result;
+use super::InterfaceAlias;
 use crate::file;
+use crate::resource::Plan;
+use crate::{Error, Result};
 
 /// How deep files may include each other.
 const DEPTH: usize = 8;
 
+/// Returns an error if keepalived would take an address away again that is to be added, to the kernel or to a file.
+pub(super) fn review(root: &Path, plan: &Plan<InterfaceAlias>) -> Result<()> {
+    let path = root.join("etc/keepalived/keepalived.conf");
+    let added = plan.iter().filter(|(_, change)| change.before.is_none());
+    let mut added = added.filter_map(|(item, _)| item.any_alias()).peekable();
+    if added.peek().is_none() {
+        return Ok(());
+    }
+    let theirs = addresses(&path)?;
+    match added.find(|alias| theirs.contains(&alias.address)) {
+        None => Ok(()),
+        Some(alias) => Err(Error::invalid(format!(
+            "cannot add {alias}: keepalived on this host owns {}, as {} lists it, and would take it away; leave it to keepalived",
+            alias.address,
+            path.display()
+        ))),
+    }
+}
+
 /// Returns the addresses that the configuration of keepalived at `path` lists (keepalived.conf(5)); none if there is none.
-pub(super) fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
+fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
     let mut found = BTreeSet::new();
     collect(path, DEPTH, &mut found)?;
     Ok(found)

@@ -11,6 +11,7 @@ use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
 use super::item::Alias;
 use super::label::{self, Label};
+use super::persistence::Persist;
 use crate::ansible::{Flag, Number, Presence, Text};
 use crate::netns::Namespace;
 use crate::{Error, Result};
@@ -40,6 +41,7 @@ pub(super) struct Arguments {
     purge: Option<Purge>,
     check_conflict: Option<Flag>,
     announce: Option<Announce>,
+    persist: Option<Persist>,
 }
 
 /// How often and how far apart a new address is announced.
@@ -95,6 +97,8 @@ pub(super) struct Options {
     pub(super) check_conflict: bool,
     /// How other hosts are told of an address that was added.
     pub(super) announce: Option<Announce>,
+    /// Which network manager brings the addresses back after a boot.
+    pub(super) persist: Persist,
 }
 
 /// One alias that should be there or not.
@@ -141,6 +145,12 @@ impl TryFrom<Arguments> for Options {
         let purge = arguments.purge.take().unwrap_or_default();
         let check_conflict = arguments.check_conflict.take().is_some_and(|flag| flag.0);
         let announce = arguments.announce.take();
+        let persist = arguments.persist.take().unwrap_or_default();
+        if persist != Persist::None && netns.is_some() {
+            return Err(Error::invalid(
+                "cannot use persist with netns: nothing brings a network namespace back after a boot; leave one of them out",
+            ));
+        }
         let wishes = match arguments.aliases.take() {
             None => vec![Wish::try_from(arguments)?],
             Some(items) => items
@@ -150,7 +160,7 @@ impl TryFrom<Arguments> for Options {
                 .collect::<Result<_>>()?,
         };
         let wishes = fit_together(wishes)?;
-        Ok(Self { wishes, netns, wait, purge, check_conflict, announce })
+        Ok(Self { wishes, netns, wait, purge, check_conflict, announce, persist })
     }
 }
 
@@ -184,10 +194,11 @@ impl Arguments {
             self.purge.is_some(),
             self.check_conflict.is_some(),
             self.announce.is_some(),
+            self.persist.is_some(),
         ];
         if for_the_task.contains(&true) {
             return Err(Error::invalid(format!(
-                "cannot use aliases[{number}]: aliases, netns, wait, purge, check_conflict and announce are for the whole task; give them beside aliases"
+                "cannot use aliases[{number}]: aliases, netns, wait, purge, check_conflict, announce and persist are for the whole task; give them beside aliases"
             )));
         }
         let has_length = self.netmask.is_some() || self.prefix.is_some();

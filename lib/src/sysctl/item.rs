@@ -23,7 +23,6 @@ pub enum Item {
         /// Its name; may be a pattern.
         key: Key,
         /// Which file.
-        #[serde(serialize_with = "path")]
         file: Rc<Path>,
     },
     /// Writing a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
@@ -91,8 +90,4 @@ impl Serialize for Value {
             }
         }
     }
-}
-
-fn path<S: serde::Serializer>(path: &Rc<Path>, serializer: S) -> Result<S::Ok, S::Error> {
-    path.serialize(serializer)
 }

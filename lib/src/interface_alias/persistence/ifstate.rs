@@ -1,0 +1,124 @@
+//! What ifupdown takes for up: /run/network/ifstate and a file beside it for each interface, as ifup(8) leaves them.
+//!
+//! ifupdown adds an alias that it does not take for up, and fails because the address is there. So it has to know of an
+//! alias that we have added.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::files::{is_there, text};
+use super::{Addresses, Alias, InterfaceAlias, label, plain};
+use crate::file;
+use crate::interface_alias::address::Address;
+use crate::resource::Plan;
+use crate::{Error, Result};
+
+/// The state of ifupdown since the boot.
+#[derive(Debug)]
+pub(super) struct IfState {
+    file: Rc<Path>,
+}
+
+/// Returns the entry of an address that ifupdown knows by its label; the others belong to the interface's own.
+pub(super) fn up(alias: &Alias, address: &Address) -> Option<(Alias, Address)> {
+    let label = label(alias, address)?;
+    let (alias, mut up) = plain(&alias.interface, alias.address, address.set.prefix);
+    up.set.label = Some(label.into());
+    Some((alias, up))
+}
+
+impl IfState {
+    /// Returns the state in `directory`, if ifupdown has one there.
+    pub(super) fn find(directory: &Path) -> Result<Option<Self>> {
+        let file = directory.join("ifstate");
+        Ok(is_there(&file)?.then(|| Self { file: file.into() }))
+    }
+
+    /// Returns the main file.
+    pub(super) fn file(&self) -> &Rc<Path> {
+        &self.file
+    }
+
+    /// Returns the file of one interface.
+    fn own_file(&self, label: &str) -> PathBuf {
+        self.file.with_file_name(format!("ifstate.{label}"))
+    }
+
+    /// Returns those of `possible` that ifupdown takes for up.
+    pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
+        let lines = text(&self.file)?;
+        let mut known = Addresses::new();
+        for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
+            let label = label(&alias, &up).unwrap_or_default();
+            let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
+            if is_listed && text(&self.own_file(&label))?.trim() == label {
+                known.insert(alias, up);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Writes what `plan` says about it, while ifupdown waits.
+    pub(super) fn write(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
+        let changes: Vec<_> = super::changes(plan, &self.file).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        for (alias, before, after) in changes {
+            for (address, is_up) in [(before, false), (after, true)] {
+                if let Some(label) = address.and_then(|address| label(alias, address)) {
+                    self.set(&label, is_up)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&self, label: &str, is_up: bool) -> Result<()> {
+        let line = format!("{label}={label}\n");
+        let others: String = text(&self.file)?.split_inclusive('\n').filter(|old| *old != line).collect();
+        let own = self.own_file(label);
+        if !is_up {
+            file::remove(&own)?;
+            return file::replace(&self.file, others.as_bytes(), file::MODE);
+        }
+        let written = file::replace(&own, format!("{label}\n").as_bytes(), file::MODE)
+            .and_then(|()| file::replace(&self.file, (others + &line).as_bytes(), file::MODE));
+        // One without the other is no entry, so nobody would take it away.
+        written.inspect_err(|_| drop(self.set(label, false)))
+    }
+
+    /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.
+    fn lock(&self) -> Result<File> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        const PAUSE: Duration = Duration::from_millis(20);
+        let path = self.file.with_file_name(".ifstate.lock");
+        let file =
+            OpenOptions::new().append(true).create(true).open(&path).map_err(Error::path("open", &path))?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match fcntl(&file, FcntlArg::F_SETLK(&WHOLE)) {
+                Ok(_) => return Ok(file),
+                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) if Instant::now() < end => sleep(PAUSE),
+                Err(error) => return Err(Error::path("lock", &path)(error)),
+            }
+        }
+    }
+}
+
+/// A lock for writing on a whole file (fcntl_locking(2)).
+const WHOLE: libc::flock = libc::flock {
+    l_type: libc::F_WRLCK as libc::c_short,
+    l_whence: libc::SEEK_SET as libc::c_short,
+    l_start: 0,
+    l_len: 0,
+    l_pid: 0,
+};

@@ -1,0 +1,204 @@
+//! Netplan: a file of our own whose lists are merged with the person's, netplan(5). It is JSON, which is YAML.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::{Map, Value, json};
+
+use super::files::{assignments, matching, text};
+use super::{
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, networkd, not_kept, plain,
+    words,
+};
+use crate::{Error, Result};
+
+/// A definition with addresses alone.
+#[derive(Debug)]
+struct Definition {
+    interface: Rc<str>,
+    /// The kind of device, and what the person's file calls it.
+    kind: &'static str,
+    id: String,
+    renderer: Renderer,
+}
+
+/// What sets the addresses in the end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Renderer {
+    Networkd,
+    NetworkManager,
+}
+
+/// Returns the name in Netplan's files of the device that networkd's file is for, if Netplan has written that file.
+pub(super) fn id_of(network_file: &Path) -> Option<String> {
+    let name = network_file.file_name()?.to_str()?;
+    Some(name.strip_prefix("10-netplan-")?.strip_suffix(".network")?.to_owned())
+}
+
+/// Returns where the addresses of a device go, if Netplan configures it.
+pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let Some(index) = device.index else { return left_behind(root, device) };
+    if let Some(id) = networkd::network_file(root, index)?.as_deref().and_then(id_of) {
+        return store(root, device, &id, Renderer::Networkd).map(Some);
+    }
+    match super::network_manager::netplan_id(root, device)? {
+        Some(id) => store(root, device, &id, Renderer::NetworkManager).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns our file for an interface that is not there; it tells what Netplan calls that.
+fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let content = text(&file(root, device))?;
+    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
+    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
+    let Some((kind, id)) = KINDS.iter().find_map(id_in) else { return Ok(None) };
+    let mut store = store(root, device, id, Renderer::Networkd)?;
+    store.form = Box::new(Definition {
+        interface: device.name.clone(),
+        kind,
+        id: id.clone(),
+        renderer: Renderer::Networkd,
+    });
+    Ok(Some(store))
+}
+
+const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
+
+/// Returns the JSON of a file of ours.
+fn body(content: &str) -> String {
+    content.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+fn file(root: &Path, device: &Device) -> PathBuf {
+    root.join("etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
+}
+
+/// Returns the file for a device that Netplan calls `id`.
+pub(super) fn store(root: &Path, device: &Device, id: &str, renderer: Renderer) -> Result<Store> {
+    let file = file(root, device);
+    let patterns = ["etc", "run", "lib"].map(|place| root.join(place).join("netplan/*.yaml"));
+    let all = patterns.iter().map(|pattern| matching(pattern)).collect::<Result<Vec<_>>>()?;
+    let elsewhere = all.into_iter().flatten().filter(|path| *path != file).collect();
+    let kind = kind(root, device)?;
+    let form = Definition { interface: device.name.clone(), kind, id: id.to_owned(), renderer };
+    Ok(Store {
+        manager: Persist::Netplan,
+        interface: device.name.clone(),
+        file: file.into(),
+        mode: 0o600,
+        form: Box::new(form),
+        elsewhere,
+        ifstate: None,
+    })
+}
+
+/// Returns the key under which Netplan has devices of this kind, by what the kernel calls them (DEVTYPE).
+fn kind(root: &Path, device: &Device) -> Result<&'static str> {
+    let event = text(&root.join("sys/class/net").join(&*device.name).join("uevent"))?;
+    match assignments(&event).get("DEVTYPE") {
+        None => Ok("ethernets"),
+        Some(&"bond") => Ok("bonds"),
+        Some(&"bridge") => Ok("bridges"),
+        Some(&"vlan") => Ok("vlans"),
+        Some(&"wlan") => Ok("wifis"),
+        Some(kind) => Err(Error::invalid(format!(
+            "cannot keep addresses of {} with netplan: it is a {kind}; write them into its own file, and leave persist out",
+            device.name
+        ))),
+    }
+}
+
+impl Form for Definition {
+    fn read(&self, content: &str) -> Result<Addresses, String> {
+        if content.is_empty() {
+            return Ok(Addresses::new());
+        }
+        let not_ours = || "we did not write it so; move what is yours to another file".to_owned();
+        let body = body(content);
+        let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
+        let list = value["network"][self.kind][&self.id]["addresses"].take();
+        let list = list.as_array().ok_or_else(not_ours)?;
+        let addresses =
+            list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)).collect::<Result<_, _>>()?;
+        // Whatever else is in there would be lost.
+        let same = serde_json::from_str::<Value>(&body).is_ok_and(|old| old == self.value(&addresses));
+        if same { Ok(addresses) } else { Err(not_ours()) }
+    }
+
+    fn written(&self, _content: &str, addresses: &Addresses) -> String {
+        if addresses.is_empty() { String::new() } else { format!("{HEADER}{:#}\n", self.value(addresses)) }
+    }
+
+    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+        match self.renderer {
+            Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
+            Renderer::NetworkManager => not_kept(alias, address, &[])
+                .map(|why| why.replacen("it keeps", "its renderer NetworkManager keeps", 1)),
+        }
+    }
+
+    /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
+    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+        let lines =
+            content.lines().filter(|line| !["#", "to:", "from:"].iter().any(|word| line.contains(word)));
+        lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])).any(|word| {
+            let ip = cidr(word.trim_end_matches(':')).map(|(ip, _)| ip);
+            ip.is_some() && ip == address || Some(word) == label
+        })
+    }
+
+    fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
+        super::may_return(
+            gone,
+            "what Netplan configures",
+            "when the interface loses its carrier",
+            "netplan apply",
+        )
+    }
+}
+
+impl Definition {
+    fn value(&self, addresses: &Addresses) -> Value {
+        let list: Vec<Value> = addresses.iter().map(|(alias, address)| entry(alias, address)).collect();
+        let mut definition = json!({"addresses": list});
+        if &*self.interface == "lo" {
+            definition["match"] = json!({"name": "lo"});
+        }
+        json!({"network": {"version": 2, self.kind: {&self.id: definition}}})
+    }
+
+    fn address(&self, entry: &Value) -> Option<(Alias, Address)> {
+        let nothing = Map::new();
+        let (text, options) = match entry {
+            Value::String(text) => (text, &nothing),
+            Value::Object(entry) => {
+                entry.iter().next().and_then(|(text, options)| Some((text, options.as_object()?)))?
+            }
+            _ => return None,
+        };
+        let (ip, prefix) = cidr(text)?;
+        let (alias, mut address) = plain(&self.interface, ip, prefix);
+        if let Some(label) = options.get("label") {
+            address.set.label = Some(label.as_str()?.into());
+        }
+        address.set.deprecated = options.contains_key("lifetime");
+        Some((alias, address))
+    }
+}
+
+/// Returns an address as an entry of a list.
+fn entry(alias: &Alias, address: &Address) -> Value {
+    let mut options = Map::new();
+    options.extend(label(alias, address).map(|label| ("label".into(), label.into())));
+    options.extend(address.set.deprecated.then(|| ("lifetime".into(), 0.into())));
+    let words = words(alias, address);
+    if options.is_empty() { words.into() } else { json!({words: options}) }
+}
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
+    let (interface, id) = (interface.clone(), id.to_owned());
+    Box::new(Definition { interface, kind: "ethernets", id, renderer: Renderer::Networkd })
+}

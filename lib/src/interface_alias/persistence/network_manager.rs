@@ -1,0 +1,252 @@
+//! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+
+use super::files::{assignments, entries, is_there, text};
+use super::{Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, not_kept, plain, words};
+use crate::{Error, Result};
+
+/// What NetworkManager knows of each interface, by its number.
+pub(super) const DEVICES: &str = "run/NetworkManager/devices";
+
+const PROFILES: &str = "etc/NetworkManager/system-connections";
+const GENERATED: &str = "run/NetworkManager/system-connections";
+
+/// The profile for lo, which NetworkManager leaves alone unless one tells it otherwise.
+const LO: &str = "lvs-host-lo.nmconnection";
+
+/// That profile without addresses: lo keeps its own.
+const LO_PROFILE: &str = "[connection]\nid=lvs-host-lo\ntype=loopback\ninterface-name=lo\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n";
+
+/// The lines `addressN=` in a profile.
+#[derive(Debug)]
+struct Profile {
+    interface: Rc<str>,
+    /// What the file holds if all of it is ours.
+    own: Option<String>,
+}
+
+/// Returns the uuid of the profile that is in use for an interface, if NetworkManager manages that.
+fn uuid(root: &Path, index: u32) -> Result<Option<String>> {
+    let state = text(&root.join(DEVICES).join(index.to_string()))?;
+    let state = assignments(&state);
+    let is_managed = state.get("managed") == Some(&"true");
+    Ok(state.get("connection-uuid").filter(|_| is_managed).map(|uuid| (*uuid).to_owned()))
+}
+
+/// Returns where the addresses of a device go, if NetworkManager manages it by a profile of the person's.
+pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let lo = root.join(PROFILES).join(LO);
+    if &*device.name == "lo" && is_there(&lo)? {
+        return Ok(Some(for_lo(root, device)));
+    }
+    let Some(index) = device.index else {
+        let named = profile(&root.join(PROFILES), "interface-name", &device.name)?;
+        return Ok(named.map(|file| store(device, file, None)));
+    };
+    let Some(uuid) = uuid(root, index)? else { return Ok(None) };
+    if let Some(file) = profile(&root.join(PROFILES), "uuid", &uuid)? {
+        return Ok(Some(store(device, file, None)));
+    }
+    let made_up = profile(&root.join(GENERATED), "uuid", &uuid)?;
+    match made_up.map(|file| text(&file)).transpose()? {
+        Some(content) if assignments(&content).get("external") == Some(&"true") => Ok(None),
+        None if netplan_id(root, device)?.is_some() => Ok(None),
+        _ => Err(Error::invalid(format!(
+            "cannot keep addresses of {} with networkmanager: its profile {uuid} is in no file below {}; store it there: nmcli connection modify {uuid} connection.autoconnect yes",
+            device.name,
+            root.join(PROFILES).display()
+        ))),
+    }
+}
+
+/// Returns the name in Netplan's files of a device that Netplan has NetworkManager configure.
+pub(super) fn netplan_id(root: &Path, device: &Device) -> Result<Option<String>> {
+    let is_managed = device.index.map_or(Ok(None), |index| uuid(root, index))?.is_some();
+    let file = profile(&root.join(GENERATED), "interface-name", &device.name)?.filter(|_| is_managed);
+    Ok(file.and_then(|file| {
+        let name = file.file_name()?.to_str()?;
+        Some(name.strip_prefix("netplan-")?.strip_suffix(".nmconnection")?.to_owned())
+    }))
+}
+
+/// Returns whether it manages an interface by a profile of the person's.
+pub(super) fn has_profiles(root: &Path) -> Result<bool> {
+    for index in super::networkd::numbers(&root.join(DEVICES))? {
+        if let Some(uuid) = uuid(root, index)?
+            && profile(&root.join(PROFILES), "uuid", &uuid)?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns the profile in a directory that has `key` at `value`.
+fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> {
+    for file in entries(directory)?
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "nmconnection"))
+    {
+        if assignments(&text(&file)?).get(key) == Some(&value) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+fn store(device: &Device, file: PathBuf, own: Option<String>) -> Store {
+    Store {
+        manager: Persist::NetworkManager,
+        interface: device.name.clone(),
+        file: file.into(),
+        mode: 0o600,
+        form: Box::new(Profile { interface: device.name.clone(), own }),
+        elsewhere: Vec::new(),
+        ifstate: None,
+    }
+}
+
+/// Returns the profile for lo.
+pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
+    store(device, root.join(PROFILES).join(LO), Some(format!("{HEADER}{LO_PROFILE}")))
+}
+
+impl Form for Profile {
+    fn read(&self, content: &str) -> Result<Addresses, String> {
+        Ok(addresses(content)
+            .filter_map(|line| line.cidr)
+            .map(|(ip, prefix)| {
+                let (alias, mut address) = plain(&self.interface, ip, prefix);
+                // Whose it is, a profile does not tell.
+                address.status.protocol = None;
+                (alias, address)
+            })
+            .collect())
+    }
+
+    fn written(&self, content: &str, addresses: &Addresses) -> String {
+        let content = if content.is_empty() { self.own.as_deref().unwrap_or_default() } else { content };
+        let present = self.read(content).unwrap_or_default();
+        let mut text =
+            without(content, |ip, prefix| addresses.contains_key(&Alias::new(&self.interface, ip, prefix)));
+        for (alias, address) in addresses.iter().filter(|(alias, _)| !present.contains_key(alias)) {
+            text = with(&text, alias, address);
+        }
+        if self.own.as_ref() == Some(&text) { String::new() } else { text }
+    }
+
+    fn refusal(&self, content: &str, alias: &Alias, address: &Address) -> Option<String> {
+        let content = if content.is_empty() { self.own.as_deref().unwrap_or_default() } else { content };
+        let section = section_of(alias);
+        let mut methods = keys(content).filter(|line| line.section == section && line.key == "method");
+        match methods.next().map(|line| line.value) {
+            Some("auto" | "manual") => not_kept(alias, address, &[]),
+            method => Some(format!(
+                "its method for {section} is {}, which brings no addresses; make it auto or manual: nmcli connection modify {} {section}.method auto",
+                method.unwrap_or("missing"),
+                assignments(content).get("uuid").unwrap_or(&"PROFILE"),
+            )),
+        }
+    }
+
+    /// Else it writes the profile anew as it knows it, without our lines; this sets nothing.
+    fn tell(&self, file: &Path, gone: &[&Alias]) -> Option<String> {
+        let load = Command::new("nmcli").args(["connection", "load"]).arg(file).output();
+        let why = match load {
+            Ok(output) if output.status.success() && output.stderr.is_empty() => {
+                return super::may_return(
+                    gone,
+                    "NetworkManager",
+                    "when other addresses of the interface come or go",
+                    &format!("nmcli device reapply {}", self.interface),
+                );
+            }
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Some(format!(
+            "NetworkManager could not be told of {} ({why}); tell it: nmcli connection load {0}",
+            file.display()
+        ))
+    }
+}
+
+/// A line of a profile that sets something.
+struct Line<'a> {
+    section: &'a str,
+    key: &'a str,
+    value: &'a str,
+    /// Where it is, by lines.
+    number: usize,
+    /// The address and prefix length, if it sets one.
+    cidr: Option<(std::net::IpAddr, u8)>,
+}
+
+/// Returns the lines of a profile that set something.
+fn keys(content: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut section = "";
+    content.lines().enumerate().filter_map(move |(number, line)| {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+        }
+        let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        Some(Line { section, key: key.trim(), value: value.trim(), number, cidr: None })
+    })
+}
+
+/// Returns the lines of a profile that set an address: `address1=192.0.2.10/24,192.0.2.254`.
+fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
+    keys(content).filter(|line| ["ipv4", "ipv6"].contains(&line.section)).filter_map(|line| {
+        number(line.key)?;
+        let cidr = cidr(line.value.split(',').next()?);
+        Some(Line { cidr, ..line })
+    })
+}
+
+/// Returns the N of `addressN`.
+fn number(key: &str) -> Option<u32> {
+    key.strip_prefix("address")?.parse().ok()
+}
+
+fn section_of(alias: &Alias) -> &'static str {
+    if alias.address.is_ipv4() { "ipv4" } else { "ipv6" }
+}
+
+/// Returns a profile without the addresses that are not to stay.
+fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> String {
+    let gone: Vec<usize> = addresses(content)
+        .filter(|line| line.cidr.is_some_and(|(ip, prefix)| !stays(ip, prefix)))
+        .map(|line| line.number)
+        .collect();
+    let lines = content.split_inclusive('\n').enumerate();
+    lines.filter(|(number, _)| !gone.contains(number)).map(|(_, line)| line).collect()
+}
+
+/// Returns a profile with one more address, behind those that are there, else first in its section.
+fn with(content: &str, alias: &Alias, address: &Address) -> String {
+    let section = section_of(alias);
+    let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
+    let mut most = 0;
+    for line in addresses(content).filter(|line| line.section == section) {
+        last = last.max(line.number);
+        most = most.max(number(line.key).unwrap_or(0));
+    }
+    let mut text = String::new();
+    for (number, line) in content.split_inclusive('\n').enumerate() {
+        text += line;
+        if number == last {
+            text += if line.ends_with('\n') { "" } else { "\n" };
+            text += &format!("address{}={}\n", most + 1, words(alias, address));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
+    Box::new(Profile { interface: interface.clone(), own: None })
+}

@@ -1,0 +1,258 @@
+//! systemd-networkd: a drop-in beside the file that it uses for an interface, systemd.network(5).
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::files::{assignments, entries, inside, matching, text};
+use super::{
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
+};
+use crate::{Error, Result};
+
+/// What networkd knows of each interface, by its number (sd-network reads it).
+pub(super) const LINKS: &str = "run/systemd/netif/links";
+
+const OURS: &str = "etc/systemd/network";
+
+/// The file for lo, of which networkd takes no care unless a file tells it to.
+const LO: &str = "20-lvs-host-lo.network";
+
+/// What that file begins with.
+const LO_MATCH: &str = "[Match]\nName=lo\n\n";
+
+/// Sections, one for each address.
+#[derive(Debug)]
+struct Sections {
+    interface: Rc<str>,
+    /// What comes before them.
+    head: &'static str,
+    /// What to know of the file beside which they are.
+    warning: Option<String>,
+}
+
+/// Returns the file by which networkd manages the interface with a number, if it does.
+pub(super) fn network_file(root: &Path, index: u32) -> Result<Option<PathBuf>> {
+    let state = text(&root.join(LINKS).join(index.to_string()))?;
+    let state = assignments(&state);
+    let is_managed = state.get("ADMIN_STATE").is_some_and(|state| *state != "unmanaged");
+    Ok(state.get("NETWORK_FILE").filter(|_| is_managed).map(|file| inside(root, file)))
+}
+
+/// Returns where the addresses of a device go, if networkd manages it by a file that Netplan did not write.
+pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let Some(index) = device.index else { return left_behind(root, device) };
+    match network_file(root, index)? {
+        Some(file) if super::netplan::id_of(&file).is_some() => Ok(None),
+        Some(file) if file.ends_with(LO) => Ok(Some(for_lo(root, device))),
+        Some(file) => beside(root, device, &file).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns the drop-in beside the file by which networkd manages a device.
+fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
+    if let Some(other) = shared_with(root, device, network)? {
+        return Err(Error::invalid(format!(
+            "cannot keep addresses of {} with networkd: {} is for interface {other} too, which would get them as well; give {0} a file of its own",
+            device.name,
+            network.display()
+        )));
+    }
+    let name = network.file_name().unwrap_or_default().to_string_lossy();
+    let directory = root.join(OURS).join(format!("{name}.d"));
+    let file = directory.join(drop_in(&device.name));
+    let others = matching(&directory.join("*.conf"))?.into_iter();
+    let elsewhere = others.filter(|path| *path != file).chain([network.to_owned()]).collect();
+    let warning = (!names(&text(network)?, &device.name)).then(|| {
+        format!(
+            "{} is for every interface that it matches, and each would get the addresses of {}; put Name={1} there",
+            network.display(),
+            device.name
+        )
+    });
+    let form = Sections { interface: device.name.clone(), head: "", warning };
+    Ok(store(device, file, elsewhere, form))
+}
+
+fn store(device: &Device, file: PathBuf, elsewhere: Vec<PathBuf>, form: Sections) -> Store {
+    Store {
+        manager: Persist::Networkd,
+        interface: device.name.clone(),
+        file: file.into(),
+        mode: 0o644,
+        form: Box::new(form),
+        elsewhere,
+        ifstate: None,
+    }
+}
+
+fn drop_in(interface: &str) -> String {
+    format!("lvs-host-{interface}.conf")
+}
+
+/// Returns the file for lo.
+pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
+    let form = Sections { interface: device.name.clone(), head: LO_MATCH, warning: None };
+    store(device, root.join(OURS).join(LO), Vec::new(), form)
+}
+
+/// Returns our file for an interface that is not there.
+fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
+    let pattern = root.join(OURS).join("*.network.d").join(drop_in(&device.name));
+    let form = Sections { interface: device.name.clone(), head: "", warning: None };
+    let file = matching(&pattern)?.into_iter().next();
+    Ok(file.map(|file| store(device, file, Vec::new(), form)))
+}
+
+/// Returns the number of another interface that networkd manages by the same file.
+fn shared_with(root: &Path, device: &Device, network: &Path) -> Result<Option<u32>> {
+    for index in numbers(&root.join(LINKS))? {
+        if Some(index) != device.index && network_file(root, index)?.as_deref() == Some(network) {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the names of a directory's entries that are numbers of interfaces.
+pub(super) fn numbers(directory: &Path) -> Result<Vec<u32>> {
+    let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+    Ok(entries(directory)?.into_iter().filter_map(number).collect())
+}
+
+/// Returns whether a file is for that interface alone.
+fn names(network: &str, interface: &str) -> bool {
+    network.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| match key.trim() {
+        "Name" => value.trim() == interface,
+        "MACAddress" | "PermanentMACAddress" => value.split_whitespace().count() == 1,
+        _ => false,
+    })
+}
+
+/// Returns whether a file has `address`, or any under `label`.
+pub(super) fn brings(content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+    content.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| match key.trim() {
+        "Address" => {
+            address.is_some() && value.trim().split('/').next().and_then(|ip| ip.parse().ok()) == address
+        }
+        "Label" => Some(value.trim()) == label,
+        _ => false,
+    })
+}
+
+impl Form for Sections {
+    fn read(&self, content: &str) -> Result<Addresses, String> {
+        let body = content.strip_prefix(HEADER).unwrap_or(content);
+        let body = body.strip_prefix(self.head).unwrap_or(body);
+        let mut sections = body.split("[Address]\n");
+        if sections.next().is_some_and(|before| !before.trim().is_empty()) {
+            return Err("we did not write what it begins with; move that to another file".into());
+        }
+        sections.map(|section| self.address(section)).collect()
+    }
+
+    fn written(&self, _content: &str, addresses: &Addresses) -> String {
+        if addresses.is_empty() {
+            return String::new();
+        }
+        let sections: Vec<String> =
+            addresses.iter().map(|(alias, address)| section(alias, address)).collect();
+        format!("{HEADER}{}{}", self.head, sections.join("\n"))
+    }
+
+    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+        const KEPT: &[&str] =
+            &["label", "broadcast", "scope", "metric", "preferred_lft", "noprefixroute", "nodad"];
+        not_kept(alias, address, KEPT)
+    }
+
+    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+        brings(content, address, label)
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.warning.clone()
+    }
+
+    /// It keeps what it has read, and sets that again when the interface loses its carrier; a reload would configure the
+    /// interface anew, and drop the addresses and routes of others.
+    fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
+        super::may_return(
+            gone,
+            "systemd-networkd",
+            "when the interface loses its carrier",
+            "networkctl reload",
+        )
+    }
+}
+
+impl Sections {
+    /// Returns the address of a section.
+    fn address(&self, section: &str) -> Result<(Alias, Address), String> {
+        let keys = assignments(section);
+        let (ip, prefix) = keys
+            .get("Address")
+            .and_then(|value| cidr(value))
+            .ok_or("a section has no address; remove the file")?;
+        let (alias, mut address) = plain(&self.interface, ip, prefix);
+        let set = &mut address.set;
+        for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let is_read = match line.split_once('=').unwrap_or((line, "")) {
+                ("Address", _) => true,
+                ("Label", value) => {
+                    set.label = Some(value.into());
+                    true
+                }
+                ("Broadcast", "no") => {
+                    set.broadcast = None;
+                    true
+                }
+                ("Broadcast", value) => {
+                    value.parse().map(|broadcast| set.broadcast = Some(broadcast)).is_ok()
+                }
+                ("Scope", value) => value.parse().map(|scope| set.scope = scope).is_ok(),
+                ("RouteMetric", value) => value.parse().map(|metric| set.metric = Some(metric)).is_ok(),
+                ("PreferredLifetime", value) => {
+                    set.deprecated = true;
+                    value == "0"
+                }
+                ("AddPrefixRoute", value) => {
+                    set.noprefixroute = true;
+                    value == "no"
+                }
+                ("DuplicateAddressDetection", value) => {
+                    set.nodad = true;
+                    value == "none"
+                }
+                _ => false,
+            };
+            if !is_read {
+                return Err(format!("we did not write its line `{line}`; move that to another file"));
+            }
+        }
+        Ok((alias, address))
+    }
+}
+
+/// Returns the section of an address.
+fn section(alias: &Alias, address: &Address) -> String {
+    let (set, usual) = (&address.set, plain(&alias.interface, alias.address, address.set.prefix).1.set);
+    let broadcast = || set.broadcast.map_or_else(|| "no".to_owned(), |broadcast| broadcast.to_string());
+    let lines = [
+        label(alias, address).map(|label| format!("Label={label}")),
+        (set.broadcast != usual.broadcast).then(|| format!("Broadcast={}", broadcast())),
+        (set.scope != usual.scope).then(|| format!("Scope={}", set.scope)),
+        set.metric.map(|metric| format!("RouteMetric={metric}")),
+        set.deprecated.then(|| "PreferredLifetime=0".into()),
+        set.noprefixroute.then(|| "AddPrefixRoute=no".into()),
+        set.nodad.then(|| "DuplicateAddressDetection=none".into()),
+    ];
+    let lines: String = lines.into_iter().flatten().map(|line| line + "\n").collect();
+    format!("[Address]\nAddress={}\n{lines}", words(alias, address))
+}
+
+#[cfg(test)]
+pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
+    Box::new(Sections { interface: interface.clone(), head: "", warning: None })
+}

@@ -1,0 +1,323 @@
+//! What a boot brings back, beside the real kernel: each network manager's files below a directory of the test's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+#[path = "host/aliases.rs"]
+mod aliases;
+mod host;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aliases::look;
+use host::{apply_by_the_laws, enter_network, fail_by_the_laws, files, ip, resource};
+use lvs_host::{InterfaceAlias, Report, Resource};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A host with the interface v0 and the files that its managers leave.
+struct Host {
+    root: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        enter_network();
+        ip("address add 192.0.2.1/24 dev v0");
+        Self { root: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    fn put(&self, path: &str, text: &str) -> &Self {
+        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        fs::write(self.path(path), text).unwrap();
+        self
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    /// As ifupdown leaves it after a boot.
+    fn with_ifupdown(&self) -> &Self {
+        fs::create_dir_all(self.path("etc/network/interfaces.d")).unwrap();
+        self.put(
+            "etc/network/interfaces",
+            "source /etc/network/interfaces.d/*\nauto v0\niface v0 inet static\n address 192.0.2.1/24\n",
+        )
+        .put("run/network/ifstate", "lo=lo\nv0=v0\n")
+        .put("run/network/ifstate.lo", "lo\n")
+        .put("run/network/ifstate.v0", "v0\n")
+    }
+
+    /// As networkd leaves it after a boot.
+    fn with_networkd(&self) -> &Self {
+        let state =
+            format!("ADMIN_STATE=configured\nNETWORK_FILE={}\n", "/etc/systemd/network/10-lan.network");
+        self.put("etc/systemd/network/10-lan.network", "[Match]\nName=v0\n[Network]\nAddress=192.0.2.1/24\n")
+            .put(&format!("run/systemd/netif/links/{}", index("v0")), &state)
+            .put("run/systemd/netif/links/1", "ADMIN_STATE=unmanaged\n")
+    }
+
+    /// As Netplan leaves it, with the renderer networkd.
+    fn with_netplan(&self) -> &Self {
+        let state = "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-lan.network\n";
+        self.put("etc/netplan/50-lan.yaml", "network: {ethernets: {lan: {addresses: [192.0.2.1/24]}}}\n")
+            .put(&format!("run/systemd/netif/links/{}", index("v0")), state)
+    }
+
+    /// As NetworkManager leaves it, with a profile that only root may read.
+    fn with_network_manager(&self) -> &Self {
+        self.put(PROFILE, "[connection]\nuuid=1-2\ninterface-name=v0\n\n[ipv4]\naddress1=192.0.2.1/24\n# mine\nmethod=manual\n\n[ipv6]\nmethod=auto\n")
+            .put(&format!("run/NetworkManager/devices/{}", index("v0")), "[device]\nmanaged=true\nconnection-uuid=1-2\n")
+    }
+
+    fn task(&self, arguments: Value) -> InterfaceAlias {
+        resource::<InterfaceAlias>(arguments).under(self.root.path())
+    }
+
+    /// Returns the kernel's addresses and the files, as other eyes see them.
+    fn look(&self) -> String {
+        look() + &files(self.root.path())
+    }
+
+    fn apply(&self, arguments: Value) -> Report<InterfaceAlias> {
+        apply_by_the_laws(&self.task(arguments), || self.look())
+    }
+
+    fn changes(&self, arguments: Value) -> usize {
+        self.apply(arguments).plan.iter().count()
+    }
+
+    fn refuse(&self, arguments: Value) -> String {
+        fail_by_the_laws(&self.task(arguments), || self.look())
+    }
+}
+
+const PROFILE: &str = "etc/NetworkManager/system-connections/lan.nmconnection";
+const DROP_IN: &str = "etc/systemd/network/10-lan.network.d/lvs-host-v0.conf";
+const STANZAS: &str = "etc/network/interfaces.d/lvs-host-v0";
+const YAML: &str = "etc/netplan/90-lvs-host-v0.yaml";
+
+fn index(interface: &str) -> u32 {
+    nix::net::if_::if_nametoindex(interface).unwrap()
+}
+
+fn alias() -> Value {
+    json!({"name": "v0", "address": "192.0.2.10/32", "persist": "auto"})
+}
+
+fn with(mut arguments: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    arguments.as_object_mut().unwrap().extend(more);
+    arguments
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+type Manage = fn(&Host) -> &Host;
+
+/// Each manager's host, and the file that it gets.
+fn hosts() -> [(Manage, &'static str); 4] {
+    [
+        (Host::with_ifupdown, STANZAS),
+        (Host::with_networkd, DROP_IN),
+        (Host::with_netplan, YAML),
+        (Host::with_network_manager, PROFILE),
+    ]
+}
+
+#[test]
+fn an_address_comes_into_both_layers_and_leaves_both_as_they_were() {
+    for (manage, file) in hosts() {
+        let host = Host::new();
+        manage(&host);
+        let before = fs::read(host.path(file)).ok();
+        assert_eq!(host.changes(alias()), 2, "{file}");
+        assert!(host.text(file).contains("192.0.2.10/32"), "{file}");
+        assert_eq!(host.changes(with(alias(), json!({"state": "absent"}))), 2);
+        assert_eq!(fs::read(host.path(file)).ok(), before, "{file}");
+        assert!(!host.path("etc/systemd/network/10-lan.network.d").exists());
+    }
+}
+
+#[test]
+fn drift_in_either_layer_is_mended_alone() {
+    for (manage, file) in hosts() {
+        let host = Host::new();
+        manage(&host);
+        let before = fs::read(host.path(file)).ok();
+        host.apply(alias());
+        ip("address del 192.0.2.10/32 dev v0");
+        let kernel = host.apply(alias()).plan;
+        assert_eq!(kernel.items().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.10/32 on v0"]);
+        match before {
+            Some(text) => fs::write(host.path(file), text).unwrap(),
+            None => fs::remove_file(host.path(file)).unwrap(),
+        }
+        let stored = host.apply(alias()).plan;
+        let expected = format!("192.0.2.10/32 on v0 in {}", host.path(file).display());
+        assert_eq!(stored.items().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn ifupdown_is_told_of_an_alias_and_forgets_it_with_it() {
+    let host = Host::new();
+    host.with_ifupdown();
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/24", "persist": "ifupdown"});
+    let before = host.text("run/network/ifstate");
+    assert_eq!(host.changes(task.clone()), 3);
+    assert_eq!(host.text("run/network/ifstate"), before.clone() + "v0:1=v0:1\n");
+    assert_eq!(host.text("run/network/ifstate.v0:1"), "v0:1\n");
+    fs::write(host.path("run/network/ifstate"), &before).unwrap();
+    assert_eq!(host.changes(task.clone()), 1, "what ifupdown takes for up is mended alone");
+    assert_eq!(host.changes(json!({"name": "v0:1", "address": "192.0.2.11/24", "persist": "ifupdown"})), 6);
+    assert!(!host.text(STANZAS).contains("192.0.2.10"), "a label holds one address, in the file as well");
+    assert_eq!(host.changes(json!({"name": "v0:1", "state": "absent", "persist": "ifupdown"})), 3);
+    assert_eq!(host.text("run/network/ifstate"), before);
+    assert!(!host.path(STANZAS).exists() && !host.path("run/network/ifstate.v0:1").exists());
+}
+
+#[test]
+fn what_is_stored_is_for_the_right_eyes() {
+    for ((manage, file), expected) in hosts().into_iter().zip([0o644, 0o644, 0o600, 0o600]) {
+        let host = Host::new();
+        manage(&host);
+        if file == PROFILE {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(host.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        host.apply(alias());
+        assert_eq!(mode(&host.path(file)), expected, "{file}");
+    }
+}
+
+#[test]
+fn the_answer_says_which_manager_and_which_file_and_nothing_without_persist() {
+    let host = Host::new();
+    host.with_networkd();
+    let task = host.task(alias());
+    let report = task.apply().unwrap();
+    let remarks = Value::from(task.remarks(&report));
+    assert_eq!(remarks, json!({"persist": {"v0": {"manager": "networkd", "file": host.path(DROP_IN)}}}));
+    let runtime = host.task(json!({"name": "v0", "address": "192.0.2.10/32"}));
+    assert!(runtime.remarks(&runtime.apply().unwrap()).is_empty());
+    assert!(runtime.check().unwrap().found.keys().all(|item| !item.to_string().contains(" in ")));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_the_kernel_as_it_was() {
+    for (manage, file) in hosts() {
+        let host = Host::new();
+        manage(&host);
+        let path = host.path(file);
+        let directory = path.parent().unwrap();
+        fs::create_dir_all(directory).unwrap();
+        let bind = |arguments: &str| {
+            let status =
+                std::process::Command::new("mount").args(arguments.split(' ')).arg(directory).status();
+            assert!(status.unwrap().success(), "mount {arguments}");
+        };
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        bind(&format!("--no-mtab --bind {}", directory.display()));
+        bind("--no-mtab -o remount,bind,ro");
+        let error = host.refuse(alias());
+        assert!(error.contains("Read-only file system") && error.contains("nothing is changed"), "{error}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_and_a_foreign_file_is_left_alone() {
+    let host = Host::new();
+    host.with_netplan().put("elsewhere/mine.yaml", "network: {}\n");
+    std::os::unix::fs::symlink(host.path("elsewhere/mine.yaml"), host.path(YAML)).unwrap();
+    let error = host.refuse(alias());
+    assert!(error.contains("90-lvs-host-v0.yaml: we did not write it so"), "{error}");
+    fs::write(host.path("elsewhere/mine.yaml"), "").unwrap();
+    host.apply(alias());
+    assert!(host.path(YAML).is_symlink() && host.text("elsewhere/mine.yaml").contains("192.0.2.10/32"));
+}
+
+#[test]
+fn an_interface_without_a_manager_or_with_two_is_refused() {
+    let host = Host::new();
+    let error = host.refuse(alias());
+    assert!(error.contains("neither ifupdown, networkd, netplan nor networkmanager"), "{error}");
+    host.with_ifupdown().with_network_manager();
+    let error = host.refuse(alias());
+    assert!(error.contains("ifupdown and networkmanager have it"), "{error}");
+    assert!(host.refuse(with(alias(), json!({"persist": "networkd"}))).contains("does not manage it"));
+    assert_eq!(host.changes(with(alias(), json!({"persist": "networkmanager"}))), 2);
+}
+
+#[test]
+fn what_a_manager_cannot_keep_is_refused_before_anything_is_written() {
+    let host = Host::new();
+    host.with_network_manager();
+    assert!(host.refuse(with(alias(), json!({"label": 1}))).contains("it keeps no label"));
+    assert!(host.refuse(with(alias(), json!({"purge": "owned"}))).contains("cannot use purge"));
+    let netns: Result<InterfaceAlias, _> = serde_json::from_value(with(alias(), json!({"netns": "blue"})));
+    assert!(netns.unwrap_err().to_string().contains("persist with netns"));
+}
+
+#[test]
+fn what_the_person_stored_is_theirs() {
+    let host = Host::new();
+    host.with_ifupdown()
+        .put("etc/network/interfaces.d/mine", "iface v0:7 inet static\n address 192.0.2.10/24\n");
+    let error = host.refuse(alias());
+    assert!(error.contains("interfaces.d/mine, which we did not write, has the address"), "{error}");
+    let error = host.refuse(json!({"name": "v0:7", "address": "192.0.2.12/24", "persist": "auto"}));
+    assert!(error.contains("its label already"), "{error}");
+    let gone = host.apply(with(alias(), json!({"state": "absent"})));
+    assert!(gone.warnings[0].contains("so a boot brings it back"), "{:?}", gone.warnings);
+}
+
+#[test]
+fn interfaces_that_are_not_read_or_shared_are_said() {
+    let host = Host::new();
+    host.with_ifupdown().put("etc/network/interfaces", "iface v0 inet static\n address 192.0.2.1/24\n");
+    let error = host.refuse(alias());
+    assert!(error.contains("source /etc/network/interfaces.d/*"), "{error}");
+    let host = Host::new();
+    host.with_networkd().put("etc/systemd/network/10-lan.network", "[Match]\nName=v*\n");
+    assert!(host.apply(alias()).warnings[0].contains("put Name=v0 there"));
+    let host = Host::new();
+    host.with_networkd().put(
+        "run/systemd/netif/links/77",
+        "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-lan.network\n",
+    );
+    assert!(host.refuse(alias()).contains("is for interface 77 too"));
+}
+
+#[test]
+fn an_interface_that_is_gone_leaves_no_address_behind() {
+    for (manage, file) in [hosts()[0], hosts()[1], hosts()[2]] {
+        let host = Host::new();
+        manage(&host);
+        host.apply(alias());
+        ip("link del v0");
+        assert_eq!(host.changes(with(alias(), json!({"state": "absent"}))), 1, "{file}");
+        assert!(!host.path(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn many_addresses_are_one_file_and_purge_is_for_ours_alone() {
+    let host = Host::new();
+    host.with_networkd();
+    let task = |addresses: &[&str], purge: &str| {
+        let aliases: Vec<Value> = addresses.iter().map(|address| json!({"address": address})).collect();
+        json!({"name": "v0", "prefix": 32, "aliases": aliases, "purge": purge, "persist": "auto"})
+    };
+    assert_eq!(host.changes(task(&["192.0.2.10", "192.0.2.11", "192.0.2.12"], "none")), 6);
+    assert_eq!(host.changes(task(&["192.0.2.11"], "owned")), 4);
+    assert_eq!(host.text(DROP_IN).matches("[Address]").count(), 1);
+}

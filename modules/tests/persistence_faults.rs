@@ -1,0 +1,163 @@
+//! The binary that keeps an alias for the next boot while the world fails: killed at any instant, each system call
+//! refused once. The manager is ifupdown, which has the most to write.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+mod host;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use host::enter_host;
+use serde_json::{Value, json};
+
+const MODULE: &str = env!("CARGO_BIN_EXE_interface_alias");
+const FILE: &str = "/etc/network/interfaces.d/lvs-host-v0";
+const STATE: &str = "/run/network/ifstate";
+const STATE_BEFORE: &str = "lo=lo\nv0=v0\n";
+
+/// Gives the calling thread a host that ifupdown has brought up.
+fn enter() {
+    enter_host();
+    for directory in ["/etc/network", "/run/network"] {
+        fs::create_dir_all(directory).unwrap();
+        let mount = ["--no-mtab", "-t", "tmpfs", "network", directory];
+        assert!(Command::new("mount").args(mount).status().unwrap().success());
+    }
+    fs::create_dir("/etc/network/interfaces.d").unwrap();
+    fs::write("/etc/network/interfaces", "source /etc/network/interfaces.d/*\niface v0 inet manual\n")
+        .unwrap();
+}
+
+/// Everything that the task may change: the address, our file, ifupdown's state and the state of the alias.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    address: bool,
+    file: Option<String>,
+    state: String,
+    alias: Option<String>,
+}
+
+impl Seen {
+    fn now() -> Self {
+        let ip = Command::new("ip").args(["-oneline", "address", "show", "dev", "v0"]).output().unwrap();
+        Self {
+            address: String::from_utf8_lossy(&ip.stdout).contains("192.0.2.10/32 scope global v0:1"),
+            file: fs::read_to_string(FILE).ok(),
+            state: fs::read_to_string(STATE).unwrap(),
+            alias: fs::read_to_string("/run/network/ifstate.v0:1").ok(),
+        }
+    }
+
+    /// Puts the host into the state before the task.
+    fn reset() -> Self {
+        let _ = Command::new("ip").args(["-4", "address", "flush", "dev", "v0"]).status();
+        for path in [FILE, "/run/network/ifstate.v0:1"] {
+            let _ = fs::remove_file(path);
+        }
+        fs::write(STATE, STATE_BEFORE).unwrap();
+        fs::write("/run/network/ifstate.v0", "v0\n").unwrap();
+        let before = Self { address: false, file: None, state: STATE_BEFORE.into(), alias: None };
+        assert_eq!(Self::now(), before);
+        before
+    }
+}
+
+/// Runs the task under strace with these options; strace's own output goes to standard error.
+fn traced(options: &[&str]) -> Output {
+    let mut command = Command::new("strace");
+    command.args(options).arg(MODULE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("strace is installed");
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/32", "persist": "auto"}).to_string();
+    let _ = child.stdin.take().unwrap().write_all(task.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Carries the task out and returns what is there then.
+fn completed() -> Seen {
+    let output = traced(&["-e", "trace=none"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Seen::now()
+}
+
+fn drafts() -> Vec<String> {
+    let entries = ["/etc/network/interfaces.d", "/run/network"].map(|path| fs::read_dir(path).unwrap());
+    let names = entries.into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains("draft")).collect()
+}
+
+#[test]
+fn killed_at_any_instant_each_file_is_old_or_new_and_the_next_run_finishes() {
+    enter();
+    let before = Seen::reset();
+    let after = completed();
+    assert!(after.address && after.file.is_some() && after.alias.is_some() && after.state != before.state);
+    let mut is_over = false;
+    for call in 1..500 {
+        Seen::reset();
+        let inject = format!("inject=all:signal=SIGKILL:when={call}");
+        is_over = traced(&["-f", "-e", "trace=all", "-e", &inject]).status.success();
+        let left = Seen::now();
+        assert!([&before.file, &after.file].contains(&&left.file), "call {call}: {left:?}");
+        assert!([&before.state, &after.state].contains(&&left.state), "call {call}: {left:?}");
+        assert!([&before.alias, &after.alias].contains(&&left.alias), "call {call}: {left:?}");
+        assert!(
+            left.address || left.file.is_none(),
+            "call {call}: stored, though the kernel has not taken it"
+        );
+        assert_eq!(completed(), after, "call {call}");
+        assert_eq!(drafts(), [""; 0], "call {call}");
+        if is_over {
+            break;
+        }
+    }
+    assert!(is_over, "the task has fewer system calls than were tried");
+}
+
+/// Where new content is written before it takes a file's place; what tokio writes to wake itself cannot fail.
+const DRAFTS: [&str; 3] = [
+    "/etc/network/interfaces.d/.lvs-host-v0.lvs-host-draft",
+    "/run/network/.ifstate.lvs-host-draft",
+    "/run/network/.ifstate.v0:1.lvs-host-draft",
+];
+
+/// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is.
+#[test]
+fn whatever_system_call_fails_the_answer_is_true() {
+    enter();
+    let before = Seen::reset();
+    let after = completed();
+    let mut failures = 0;
+    for call in ["openat", "read", "write", "fsync", "rename", "statx", "fstat", "fchmod", "unlink", "fcntl"]
+    {
+        for error in ["EIO", "ENOSPC"] {
+            for number in 1..100 {
+                Seen::reset();
+                let inject = format!("inject={call}:error={error}:when={number}");
+                let trace = format!("trace={call}");
+                let mut options = vec!["-qq", "-e", &trace, "-e", &inject];
+                if call == "write" {
+                    options.extend(DRAFTS.iter().flat_map(|draft| ["-P", draft]));
+                }
+                let output = traced(&options);
+                if !String::from_utf8_lossy(&output.stderr).contains("(INJECTED)") {
+                    break;
+                }
+                let case = format!("{call} {number}: {error}: {}", String::from_utf8_lossy(&output.stdout));
+                let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+                let failed = answer["failed"] == json!(true);
+                if answer.is_null() {
+                    assert!(!output.status.success(), "{case}");
+                } else {
+                    assert_eq!(Seen::now(), if failed { before.clone() } else { after.clone() }, "{case}");
+                    assert!(!failed || answer["changed"] == json!(false), "{case}");
+                }
+                failures += u32::from(failed);
+            }
+        }
+    }
+    assert!(failures > 20, "{failures} failures are few");
+    assert!(Path::new(FILE).parent().unwrap().exists());
+}

@@ -7,30 +7,39 @@
 mod address;
 mod announcement;
 mod cidr;
+mod conflict;
+mod frame;
 mod index;
+mod item;
 mod keepalived;
 mod kernel;
 mod label;
+mod message;
+mod netlink;
 mod options;
 mod purge;
 mod wire;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use address::{Address, Attributes, Status};
+pub use item::{Alias, Item, Operation, Value};
 
 use crate::file::Lock;
 use crate::resource::{Change, Mode, Plan, Resource, State};
 use crate::{Error, Result};
 use index::Index;
-use kernel::{Kernel, Link};
-use options::Options;
+use item::{Addresses, addresses};
+use kernel::Kernel;
+use message::Link;
+use options::{Options, Wish};
 
 /// Addresses of interfaces and what a task wants of them.
 #[derive(Debug, Deserialize)]
@@ -41,31 +50,23 @@ pub struct InterfaceAlias {
     root: PathBuf,
     /// The connection to the kernel, made in the network namespace of the task.
     kernel: OnceCell<Kernel>,
+    /// What the task wants, with the interfaces' own names; found once, so that the same entries are compared before and after.
+    wishes: OnceCell<Vec<Wish>>,
 }
 
-/// An address of an interface; in IPv4 one address with two prefix lengths is two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Item {
-    /// The interface's name.
-    pub interface: String,
-    /// The address.
-    pub address: IpAddr,
-    /// The prefix length that tells IPv4 addresses apart; none for IPv6, where it is an attribute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<u8>,
-}
+/// The interfaces of a task that are there, by their own names.
+type Links = BTreeMap<Rc<str>, Link>;
 
 impl TryFrom<options::Arguments> for InterfaceAlias {
     type Error = Error;
 
     fn try_from(arguments: options::Arguments) -> Result<Self> {
-        Ok(Self { options: arguments.try_into()?, root: PathBuf::from("/"), kernel: OnceCell::new() })
-    }
-}
-
-impl Item {
-    fn new(interface: &str, address: IpAddr, prefix: u8) -> Self {
-        Self { interface: interface.to_owned(), address, prefix: address.is_ipv4().then_some(prefix) }
+        Ok(Self {
+            options: arguments.try_into()?,
+            root: PathBuf::from("/"),
+            kernel: OnceCell::new(),
+            wishes: OnceCell::new(),
+        })
     }
 }
 
@@ -85,37 +86,40 @@ impl InterfaceAlias {
         Ok(self.kernel.get_or_init(|| kernel))
     }
 
-    fn interfaces(&self) -> BTreeSet<&str> {
-        self.options.wishes.iter().map(|wish| wish.interface.as_str()).collect()
+    /// Returns what the task wants; as it is written, until the interfaces were looked up.
+    fn wishes(&self) -> &[Wish] {
+        self.wishes.get().unwrap_or(&self.options.wishes)
+    }
+
+    fn interfaces(&self) -> BTreeSet<&Rc<str>> {
+        self.wishes().iter().map(|wish| &wish.interface).collect()
     }
 
     /// Returns whether something is wanted on `interface`, which then must be there.
     fn needs(&self, interface: &str) -> bool {
-        self.options.wishes.iter().any(|wish| wish.present && wish.interface == interface)
+        self.wishes().iter().any(|wish| wish.present && *wish.interface == *interface)
     }
 
     /// Waits until all interfaces that are needed are there, at most as long as the task says.
     fn wait(&self, kernel: &Kernel) -> Result<()> {
-        const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-        let end = std::time::Instant::now() + self.options.wait;
+        const PAUSE: Duration = Duration::from_millis(50);
+        let end = Instant::now() + self.options.wait;
         for interface in self.interfaces() {
-            while self.needs(interface)
-                && kernel.link(interface)?.is_none()
-                && std::time::Instant::now() < end
-            {
-                std::thread::sleep(PAUSE);
+            while self.needs(interface) && kernel.link(interface)?.is_none() && Instant::now() < end {
+                sleep(PAUSE);
             }
         }
         Ok(())
     }
 
     /// Returns the interfaces of the task that are there.
-    fn links(&self, kernel: &Kernel) -> Result<BTreeMap<String, Link>> {
-        let mut links = BTreeMap::new();
+    fn links(&self, kernel: &Kernel) -> Result<Links> {
+        let (mut links, mut names) = (Links::new(), BTreeMap::new());
         for interface in self.interfaces() {
             match kernel.link(interface)? {
                 Some(link) => {
-                    links.insert(interface.to_owned(), link);
+                    names.insert(interface.clone(), link.name.clone());
+                    links.insert(link.name.clone(), link);
                 }
                 None if self.needs(interface) && self.options.wait.is_zero() => {
                     return Err(missing(interface));
@@ -123,31 +127,68 @@ impl InterfaceAlias {
                 None => {}
             }
         }
+        if self.wishes.get().is_none() {
+            let wishes = self.named(&names)?;
+            self.wishes.get_or_init(|| wishes);
+        }
         Ok(links)
     }
 
+    /// Returns what the task wants, with the interfaces' own names, which an alternative name leads to.
+    fn named(&self, names: &BTreeMap<Rc<str>, Rc<str>>) -> Result<Vec<Wish>> {
+        let name = |wish: &Wish| match names.get(&wish.interface) {
+            Some(name) => wish.on(name),
+            None => Ok(wish.clone()),
+        };
+        let wishes = self.options.wishes.iter().map(name).collect::<Result<_>>()?;
+        if names.iter().all(|(written, own)| written == own) {
+            return Ok(wishes);
+        }
+        options::fit_together(wishes)
+    }
+
     /// Writes the planned entries of one interface: what is new comes first, so that what it replaces is never missed.
-    fn write_link(&self, kernel: &Kernel, link: &Link, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        let planned = || plan.iter().filter(|(item, _)| item.interface == link.name);
-        for (item, change) in planned() {
+    fn write_link(&self, kernel: &Kernel, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
+        let planned: Vec<_> = changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
+        for (alias, change) in &planned {
             match change {
-                Change { before: None, after: Some(address) } => kernel.add(link, item, address)?,
-                Change { before: Some(old), after: Some(new) } => kernel.mend(link, now, item, old, new)?,
+                Change { before: None, after: Some(address) } => kernel.add(link, alias, address)?,
+                Change { before: Some(old), after: Some(new) } => kernel.mend(link, now, alias, old, new)?,
                 _ => {}
             }
         }
-        let gone = planned().filter(|(_, change)| change.after.is_none());
-        let mut gone: Vec<_> =
-            gone.filter_map(|(item, change)| Some((item, change.before.as_ref()?))).collect();
+        let gone = planned.iter().filter(|(_, change)| change.after.is_none());
+        let mut gone: Vec<_> = gone.filter_map(|(alias, change)| Some((*alias, change.before?))).collect();
         // Secondaries before their primary: the other way round the kernel promotes one after the other, which takes minutes.
         gone.sort_by_key(|(_, address)| !address.status.secondary);
-        let stays = |item: &Item| plan.get(item).is_none_or(|change| change.after.is_some());
-        let promote = now
-            .iter()
-            .any(|(item, address)| item.interface == link.name && address.status.secondary && stays(item));
+        let goes: HashSet<&Alias> = gone.iter().map(|(alias, _)| *alias).collect();
+        let promote = now.iter().any(|(alias, address)| {
+            alias.interface == link.name && address.status.secondary && !goes.contains(alias)
+        });
         kernel.remove_all(link, promote, &gone)?;
-        let added = planned().filter(|(_, change)| change.after.is_some()).map(|(item, _)| item);
-        kernel.settle(link, &added.collect())
+        self.operate(kernel, link, now, plan)?;
+        let added = planned.iter().filter_map(|(alias, change)| Some((*alias, change.after?)));
+        kernel.settle(&link.name, &added.collect::<Vec<_>>())
+    }
+
+    /// Brings an interface up that is to be up, or takes it down again on the way back, after its addresses: an IPv6 address is
+    /// tried for duplicates then, and those that go with the interface come back.
+    fn operate(&self, kernel: &Kernel, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
+        let change = plan.get(&Item::Link { interface: link.name.clone() });
+        let Some(Value::Link(operation)) = change.and_then(|change| change.after.as_ref()) else {
+            return Ok(());
+        };
+        kernel.operate(link, *operation)?;
+        if *operation == Operation::Up {
+            return Ok(());
+        }
+        let left = kernel.addresses(link)?;
+        let goes = |alias: &Alias| {
+            plan.get(&Item::Address(alias.clone())).is_some_and(|change| change.after.is_none())
+        };
+        now.iter()
+            .filter(|(alias, address)| address.status.is_kept() && !left.contains_key(alias) && !goes(alias))
+            .try_for_each(|(alias, address)| kernel.add(link, alias, address))
     }
 
     /// Returns an error if keepalived would take an address away again that is to be added.
@@ -158,20 +199,35 @@ impl InterfaceAlias {
             return Ok(());
         }
         let theirs = keepalived::addresses(&path)?;
-        match added.iter().find(|item| theirs.contains(&item.address)) {
+        match added.iter().find(|alias| theirs.contains(&alias.address)) {
             None => Ok(()),
-            Some(item) => Err(Error::invalid(format!(
-                "cannot add {item}: keepalived on this host owns {}, as {} lists it, and would take it away; leave it to keepalived",
-                item.address,
+            Some(alias) => Err(Error::invalid(format!(
+                "cannot add {alias}: keepalived on this host owns {}, as {} lists it, and would take it away; leave it to keepalived",
+                alias.address,
                 path.display()
             ))),
         }
+    }
+
+    /// Returns the interfaces that are not there yet and are waited for.
+    fn awaited(&self) -> Result<Vec<String>> {
+        if self.options.wait.is_zero() {
+            return Ok(Vec::new());
+        }
+        let links = self.links(self.kernel()?)?;
+        let absent = |name: &&Rc<str>| self.needs(name) && !links.contains_key(*name);
+        Ok(self
+            .interfaces()
+            .into_iter()
+            .filter(absent)
+            .map(|name| format!("the interface {name} is not there yet, so what it will hold is not known"))
+            .collect())
     }
 }
 
 impl Resource for InterfaceAlias {
     type Item = Item;
-    type Value = Address;
+    type Value = Value;
 
     /// Two runs in one network namespace take turns, as both may switch promote_secondaries.
     fn enter(&self, mode: Mode) -> Result<Option<Lock>> {
@@ -190,44 +246,53 @@ impl Resource for InterfaceAlias {
     fn observe(&self) -> Result<State<Self>> {
         let kernel = self.kernel()?;
         let mut state = State::<Self>::new();
-        for link in self.links(kernel)?.values() {
-            state.extend(kernel.addresses(link)?);
+        let links = self.links(kernel)?;
+        let operated: HashSet<&str> =
+            self.wishes().iter().filter(|wish| wish.link_up).map(|wish| &*wish.interface).collect();
+        for link in links.values() {
+            if operated.contains(&*link.name) {
+                state.insert(Item::Link { interface: link.name.clone() }, Value::Link(link.operation));
+            }
+            let found = kernel.addresses(link)?.into_iter();
+            state.extend(found.map(|(alias, address)| (Item::Address(alias), Value::Address(address))));
         }
         Ok(state)
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
-        let index = Index::of(now, &self.options.wishes);
+        let index = Index::of(now, self.wishes());
         let mut then = now.clone();
-        let mut wanted = BTreeSet::new();
-        for wish in &self.options.wishes {
-            match (wish.present, wish.address, wish.prefix) {
-                (true, Some(address), Some(prefix)) => {
-                    let item = Item::new(&wish.interface, address, prefix);
-                    for other in index.displaced(wish, &item, self.options.purge)? {
-                        then.remove(other);
-                    }
-                    then.insert(item.clone(), wish.applied(now.get(&item), address, prefix));
-                    wanted.insert(item);
-                }
-                _ => {
-                    for item in index.unwanted(wish)? {
-                        then.remove(item);
-                    }
-                }
+        let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
+            aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
+        };
+        for wish in self.wishes() {
+            if wish.link_up {
+                then.insert(Item::Link { interface: wish.interface.clone() }, Value::Link(Operation::Up));
+            }
+            let Some(alias) = wish.wanted() else {
+                remove(&mut then, index.unwanted(wish)?);
+                continue;
+            };
+            remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
+            let item = Item::Address(alias);
+            let present = now.get(&item).and_then(Value::address);
+            if let Some(wanted) = wish.applied(present) {
+                then.insert(item, Value::Address(wanted));
             }
         }
-        purge::purge(&self.options, now, &wanted, &mut then)?;
+        purge::purge(self.options.purge, self.wishes(), now, &mut then)?;
         Ok(then)
     }
 
     fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         let kernel = self.kernel()?;
         let links = self.links(kernel)?;
-        let items: BTreeSet<&str> = plan.items().map(|item| item.interface.as_str()).collect();
-        for interface in items {
+        let now: Addresses =
+            addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
+        let interfaces: BTreeSet<&str> = plan.items().map(Item::interface).collect();
+        for interface in interfaces {
             match links.get(interface) {
-                Some(link) => self.write_link(kernel, link, now, plan)?,
+                Some(link) => self.write_link(kernel, link, &now, plan)?,
                 None if self.needs(interface) => return Err(missing(interface)),
                 // What was to be removed went with its interface.
                 None => {}
@@ -236,74 +301,62 @@ impl Resource for InterfaceAlias {
         Ok(())
     }
 
-    fn show(&self, item: &Item, address: &Address) -> (String, String) {
-        (item.interface.clone(), format!("{}{address}", item.address))
+    fn show(&self, item: &Item, value: &Value) -> (String, String) {
+        let line = match item {
+            Item::Link { .. } => format!("link {value}"),
+            Item::Address(alias) => format!("{}{value}", alias.address),
+        };
+        (item.interface().to_owned(), line)
     }
 
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         self.leave_to_keepalived(plan)?;
-        let mut warnings = Vec::new();
-        if !self.options.wait.is_zero() {
-            let links = self.links(self.kernel()?)?;
-            let absent =
-                self.interfaces().into_iter().filter(|name| self.needs(name) && !links.contains_key(*name));
-            warnings.extend(absent.map(|name| {
-                format!("the interface {name} is not there yet, so what it will hold is not known")
-            }));
+        let mut warnings = self.awaited()?;
+        if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
+            return Ok(warnings);
         }
-        let index = Index::of(found, &self.options.wishes);
-        for wish in &self.options.wishes {
-            warnings.extend(index.warnings(wish, plan));
-        }
+        let index = Index::of(found, self.wishes());
+        warnings.extend(self.wishes().iter().flat_map(|wish| index.warnings(wish, plan)));
         Ok(warnings)
     }
 
     fn permit(&self, plan: &Plan<Self>) -> Result<()> {
-        if self.options.check_conflict { announcement::probe(&added(plan)) } else { Ok(()) }
+        if self.options.check_conflict { conflict::probe(&added(plan)) } else { Ok(()) }
     }
 
     fn finish(&self, plan: &Plan<Self>) -> Vec<String> {
         let announced = self.options.announce.map(|how| announcement::announce(&added(plan), how));
         let mut warnings = announced.unwrap_or_default();
-        if plan.items().all(|item| item.address.is_ipv4()) {
+        if changes(plan).all(|(alias, _)| alias.address.is_ipv4()) {
             return warnings;
         }
-        let tentative = |now: State<Self>| {
-            let items = now
-                .into_iter()
-                .filter(|(item, address)| address.status.tentative && plan.get(item).is_some());
-            items.map(|(item, _)| item.to_string()).collect::<Vec<_>>()
-        };
         // A failure to look changes nothing that was done and verified.
-        let left = self.observe().map(tentative).unwrap_or_default();
-        let warn = |item| {
-            format!(
-                "{item} cannot be used before its interface has a carrier: whether another host has it is not known yet"
-            )
-        };
-        warnings.extend(left.into_iter().map(warn));
+        let now = self.observe().unwrap_or_default();
+        let left = addresses(&now).filter(|(alias, address)| {
+            address.status.tentative && plan.get(&Item::Address((*alias).clone())).is_some()
+        });
+        warnings.extend(left.map(|(alias, _)| {
+            format!("{alias} cannot be used before its interface has a carrier: whether another host has it is not known yet")
+        }));
         warnings
     }
 }
 
-/// As ip(8) names it: with the interface.
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)?;
-        if let Some(prefix) = self.prefix {
-            write!(f, "/{prefix}")?;
-        }
-        write!(f, " on {}", self.interface)
-    }
+/// Returns the changes of addresses.
+fn changes(plan: &Plan<InterfaceAlias>) -> impl Iterator<Item = (&Alias, Change<&Address>)> {
+    plan.iter().filter_map(|(item, change)| {
+        let [before, after] = [&change.before, &change.after].map(|value| value.as_ref()?.address());
+        Some((item.alias()?, Change { before, after }))
+    })
 }
 
 /// Returns the addresses that a plan adds.
-fn added(plan: &Plan<InterfaceAlias>) -> Vec<&Item> {
-    plan.iter().filter(|(_, change)| change.before.is_none()).map(|(item, _)| item).collect()
+fn added(plan: &Plan<InterfaceAlias>) -> Vec<&Alias> {
+    changes(plan).filter(|(_, change)| change.before.is_none()).map(|(alias, _)| alias).collect()
 }
 
-fn listed<'a>(items: impl Iterator<Item = &'a Item>) -> String {
-    items.map(Item::to_string).collect::<Vec<_>>().join(" and ")
+fn listed<'a>(aliases: impl Iterator<Item = &'a Alias>) -> String {
+    aliases.map(Alias::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 fn missing(interface: &str) -> Error {

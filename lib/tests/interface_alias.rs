@@ -2,45 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+#[path = "host/aliases.rs"]
+mod aliases;
 mod host;
 
-use host::{apply_by_the_laws, enter_network, fail_by_the_laws, ip, resource};
-use lvs_host::{InterfaceAlias, Resource};
+use aliases::{add_as_keepalived_does, alias, apply, look, refuse, shown};
+use host::{enter_network, fail_by_the_laws, ip};
+use lvs_host::Resource;
 use serde_json::{Value, json};
-
-/// Returns addresses and routes as ip(8) sees them, without what counts down or settles by itself.
-fn look() -> String {
-    let all =
-        [ip("-oneline address show"), ip("route show table all"), ip("-6 route show table main")].concat();
-    // Link-local addresses and their routes come when duplicate address detection is over.
-    let lines = all.lines().filter(|line| !line.contains("fe80::"));
-    lines.map(|line| line.replace(" tentative", "") + "\n").collect()
-}
-
-fn alias(arguments: Value) -> InterfaceAlias {
-    resource(arguments)
-}
-
-fn apply(arguments: Value) -> bool {
-    !apply_by_the_laws(&alias(arguments), look).plan.is_empty()
-}
-
-fn refuse(arguments: Value) -> String {
-    fail_by_the_laws(&alias(arguments), look)
-}
-
-/// Returns what ip(8) shows of v0's IPv4 addresses, in order: address, label, secondary or not.
-fn shown() -> Vec<String> {
-    ip("-oneline -4 address show dev v0")
-        .lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let secondary = if words.contains(&"secondary") { " secondary" } else { "" };
-            let label = words.iter().find(|word| word.starts_with("v0") && word.ends_with('\\'));
-            format!("{} {}{secondary}", words[3], label.unwrap().trim_end_matches('\\'))
-        })
-        .collect()
-}
 
 #[test]
 fn an_alias_is_added_as_ifconfig_would() {
@@ -213,6 +182,7 @@ fn what_the_kernel_refuses_leaves_everything_as_it_was() {
     ip("address add 198.51.100.1/24 dev v0 label v0:1");
     let error = refuse(json!({"name": "v0:1", "address": "192.0.2.2/24"}));
     assert!(error.starts_with("cannot add 192.0.2.2/24 on v0 as v0:1: Invalid argument"), "{error}");
+    assert!(error.contains("Invalid scope value"), "the kernel's own words: {error}");
 }
 
 #[test]
@@ -374,23 +344,6 @@ fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
     assert!(error.contains("hold it"), "nothing is purged unasked: {error}");
 }
 
-/// Adds a single address with keepalived's mark; ip(8) of Debian 12 cannot.
-fn add_as_keepalived_does(interface: &str, address: &str) {
-    use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
-    const RTPROT_KEEPALIVED: u8 = 18;
-    let index: u32 =
-        ip(&format!("-oneline link show dev {interface}")).split(':').next().unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-        tokio::spawn(connection);
-        let mut request = handle.address().add(index, address.parse().unwrap(), 32);
-        let mark = AddressAttribute::Protocol(AddressProtocol::Other(RTPROT_KEEPALIVED));
-        request.message_mut().attributes.push(mark);
-        request.execute().await.unwrap();
-    });
-}
-
 #[test]
 fn a_stand_in_that_a_killed_run_left_is_recognised_and_goes() {
     enter_network();
@@ -415,7 +368,7 @@ fn an_address_that_another_host_has_fails_and_is_tried_anew() {
     ip("address add 2001:db8::10/64 dev v0-far nodad");
     let task = json!({"name": "v0", "address": "2001:db8::10/64"});
     let error = alias(task.clone()).apply().err().expect("another host has it").sentence();
-    assert!(error.contains("dadfailed"), "{error}");
+    assert!(error.contains("another host has it already"), "{error}");
     assert!(!ip("-6 address show dev v0").contains("2001:db8::10"), "it is taken back");
     ip("address del 2001:db8::10/64 dev v0-far");
     assert!(apply(task.clone()));
@@ -513,44 +466,78 @@ fn what_an_address_brings_that_one_may_not_want_is_told() {
 }
 
 #[test]
-fn an_address_whose_label_is_no_text_ends_in_no_false_ok() {
+fn an_address_whose_label_is_no_text_is_found_relabelled_and_removed() {
     enter_network();
-    // ip(8) passes any bytes on.
-    let label = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"v0:\xff\xfe");
-    let mut command = std::process::Command::new("ip");
-    command.args(["address", "add", "192.0.2.10/24", "dev", "v0", "label"]).arg(label);
-    assert!(command.status().unwrap().success());
-    let error = alias(json!({"name": "v0:1", "address": "192.0.2.10/24"})).apply().err().unwrap().sentence();
-    assert!(error.contains("192.0.2.10/24") && error.contains("no text"), "{error}");
+    let add = |address: &str| {
+        // ip(8) passes any bytes on.
+        let label = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"v0:\xff\xfe");
+        let mut command = std::process::Command::new("ip");
+        command.args(["address", "add", address, "dev", "v0", "label"]).arg(label);
+        assert!(command.status().unwrap().success());
+    };
+    let apply = |task: Value| !alias(task).apply().unwrap().plan.is_empty();
+    add("192.0.2.10/24");
+    assert!(!apply(json!({"name": "v0", "address": "192.0.2.10/24"})), "another label is not asked for");
+    assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/24"})));
+    assert_eq!(shown(), ["192.0.2.10/24 v0:1"]);
+    add("192.0.2.11/24");
+    assert!(apply(json!({"name": "v0", "address": "192.0.2.11", "state": "absent"})));
+    assert_eq!(shown(), ["192.0.2.10/24 v0:1"]);
+    // The way back gives the very same label.
+    add("198.51.100.1/32");
+    let before = ip_bytes();
+    std::fs::write("/proc/sys/net/ipv6/conf/v0/disable_ipv6", "1").unwrap();
+    let task = json!({"name": "v0", "aliases": [{"address": "198.51.100.1/32", "label": "2"}, {"address": "2001:db8::1/64"}]});
+    alias(task).apply().err().expect("IPv6 is switched off");
+    assert_eq!(ip_bytes(), before);
+}
+
+/// Returns what ip(8) shows of v0's IPv4 addresses, as it is.
+fn ip_bytes() -> Vec<u8> {
+    std::process::Command::new("ip").args(["-4", "address", "show", "dev", "v0"]).output().unwrap().stdout
 }
 
 #[test]
-fn a_relabelled_single_address_causes_no_route_event() {
+fn an_interface_is_brought_up_when_asked_and_taken_down_again_by_a_failure() {
     enter_network();
+    let is_up = || ip("link show dev v0").contains(",UP");
     ip("address add 192.0.2.1/24 dev v0");
-    ip("address add 203.0.113.10/32 dev v0 label v0:1");
-    let mut monitor = std::process::Command::new("ip");
-    let mut monitor =
-        monitor.args(["monitor", "route"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(apply(json!({"name": "v0:2", "address": "203.0.113.10/32"})));
-    ip("route add 198.51.100.0/24 dev v0");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    monitor.kill().unwrap();
-    let events = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!(events.trim(), "198.51.100.0/24 dev v0 scope link", "only the event that ends the look");
+    ip("link set v0 down");
+    assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/24"})));
+    assert!(!is_up(), "nobody asked for it");
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/24", "link_up": true});
+    assert!(apply(task.clone()), "an interface that is down is drift");
+    assert!(is_up() && !apply(task));
+    // A failure after it came up: another host has the address. What an interface that is down forgets comes back.
+    ip("address add 2001:db8::10/64 dev v0-far nodad");
+    ip("link set v0 down");
+    ip("address add 2001:db8::1/64 dev v0 nodad");
+    let before = look();
+    let error = refuse(json!({"name": "v0", "address": "2001:db8::10/64", "link_up": true}));
+    assert!(error.contains("another host has it already"), "{error}");
+    assert!(!is_up() && look() == before);
+    let absent = json!({"name": "v0:1", "address": "192.0.2.10", "state": "absent", "link_up": true});
+    assert!(apply(absent) && !is_up(), "what is to go needs no interface that is up");
 }
 
 #[test]
-fn a_thousand_aliases_come_and_go_in_one_task() {
+fn an_interface_is_found_by_an_alternative_name_and_the_label_is_of_its_own() {
     enter_network();
-    ip("address add 10.1.0.1/16 dev v0");
-    let aliases: Vec<Value> =
-        (0..1000).map(|n| json!({"address": format!("10.1.{}.{}", 1 + n / 250, 1 + n % 250)})).collect();
-    let mut task = json!({"name": "v0", "prefix": 16, "aliases": aliases});
-    assert!(apply(task.clone()));
-    assert_eq!(shown().len(), 1001);
-    task["state"] = json!("absent");
-    assert!(apply(task));
-    assert_eq!(shown(), ["10.1.0.1/16 v0"]);
+    let long = "an-alternative-name-may-be-longer-than-fifteen-bytes";
+    ip("link property add dev v0 altname enp0s31f6np0");
+    ip(&format!("link property add dev v0 altname {long}"));
+    assert!(apply(json!({"name": "enp0s31f6np0:vip", "address": "192.0.2.10/24"})));
+    assert!(!apply(json!({"name": "v0:vip", "address": "192.0.2.10/24"})));
+    assert!(apply(json!({"name": long, "label": format!("{long}:2"), "address": "192.0.2.11/24"})));
+    assert!(apply(json!({"name": long, "address": "192.0.2.12/24"})), "the kernel's own label");
+    assert_eq!(
+        shown(),
+        ["192.0.2.10/24 v0:vip", "192.0.2.11/24 v0:2 secondary", "192.0.2.12/24 v0 secondary"]
+    );
+    let twice = json!({"aliases": [{"name": "v0", "address": "192.0.2.9/24"}, {"name": long, "address": "192.0.2.9/24"}]});
+    assert!(refuse(twice).contains("192.0.2.9 on v0 is there twice"));
+    let error = refuse(json!({"name": format!("{long}:much-too-long"), "address": "192.0.2.13/24"}));
+    assert!(error.contains("label v0:much-too-long"), "{error}");
+    assert!(apply(json!({"name": format!("{long}:2"), "state": "absent"})));
+    assert!(!apply(json!({"name": format!("{long}x:2"), "state": "absent"})));
 }

@@ -22,6 +22,7 @@ options:
   name:
     description:
       - The interface, V(eth0), or the interface with the label of the address, V(eth0:1).
+      - An alternative name of the interface will do. A label always begins with its own name.
       - Required, here or in each entry of O(aliases).
     type: str
   address:
@@ -84,6 +85,12 @@ options:
     description: With V(0) the address is not used as a source address of new connections, with V(forever) it is.
     type: str
     choices: ['0', forever]
+  link_up:
+    description:
+      - Whether to bring the interface up, as C(ifconfig) does. With V(false) it is left as it is.
+      - With O(state=absent) it has no effect.
+    type: bool
+    default: false
   aliases:
     description:
       - Many addresses at once. Each entry takes the options above, and what it leaves out from the task.
@@ -101,9 +108,10 @@ options:
     default: none
   check_conflict:
     description:
-      - Whether to ask on the wire, before an IPv4 address is added, if another host has it (RFC 5227). If one answers, the task
-        fails and names its MAC address. It takes three seconds for each address.
-      - For IPv6 addresses the kernel does so by itself, unless O(nodad) is set.
+      - Whether to ask on the wire, before an address is added, if another host has it (RFC 5227 for IPv4, RFC 4862 for IPv6). If
+        one answers, the task fails and names its MAC address.
+      - It takes three seconds for each interface, however many addresses are added, and the interface must be up.
+      - Without it the kernel still looks for the duplicate of an IPv6 address, unless O(nodad) is set, but cannot tell who has it.
     type: bool
     default: false
   announce:

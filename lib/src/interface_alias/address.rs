@@ -1,5 +1,6 @@
 //! An address with its attributes.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -25,9 +26,9 @@ pub struct Address {
 pub struct Attributes {
     /// Prefix length, 1 to 32 or 128.
     pub prefix: u8,
-    /// Label; IPv4 only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    /// Label; IPv4 only. The kernel takes any bytes for one.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "label_text")]
+    pub label: Option<OsString>,
     /// Broadcast address; IPv4 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<Ipv4Addr>,
@@ -78,6 +79,16 @@ impl Default for Status {
     }
 }
 
+impl Status {
+    /// Returns whether an address is there until someone removes it: neither counted down nor the kernel's own.
+    pub(super) fn is_kept(&self) -> bool {
+        self.valid == FOREVER && self.protocol.is_none_or(|protocol| protocol > KERNELS)
+    }
+}
+
+/// The largest IFA_PROTO that the kernel uses for what it adds by itself (linux/if_addr.h, IFAPROT_KERNEL_LL).
+const KERNELS: u8 = 3;
+
 /// A lifetime without end (linux/if_addr.h, INFINITY_LIFE_TIME).
 pub(super) const FOREVER: u32 = u32::MAX;
 
@@ -86,7 +97,7 @@ impl Address {
     pub fn new(interface: &str, address: IpAddr, prefix: u8) -> Self {
         let set = Attributes {
             prefix,
-            label: address.is_ipv4().then(|| interface.to_owned()),
+            label: address.is_ipv4().then(|| interface.into()),
             broadcast: broadcast(address, prefix),
             scope: scope(address),
             ..Attributes::default()
@@ -106,7 +117,7 @@ impl Address {
 
     /// Returns whether it carries `label`.
     pub(super) fn is_labelled(&self, label: &Label) -> bool {
-        self.set.label.as_deref() == Some(label.text())
+        self.set.label.as_deref() == Some(label.text().as_ref())
     }
 }
 
@@ -142,6 +153,10 @@ impl Serialize for Address {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn label_text<S: Serializer>(label: &Option<OsString>, serializer: S) -> Result<S::Ok, S::Error> {
+    label.as_ref().map(|label| label.to_string_lossy()).serialize(serializer)
 }
 
 fn scope_word<S: Serializer>(scope: &u8, serializer: S) -> Result<S::Ok, S::Error> {
@@ -188,7 +203,7 @@ impl fmt::Display for Address {
             }
         }
         match &set.label {
-            Some(label) => write!(f, " {label}"),
+            Some(label) => write!(f, " {}", label.display()),
             None => Ok(()),
         }
     }

@@ -1,99 +1,110 @@
-//! The addresses of the interfaces, found by what a wish asks for: one task may have thousands of wishes.
+//! What is there of that which a wish asks for: one task may have thousands of wishes.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Address;
+use super::item::{Alias, Item, Value, addresses};
 use super::label::Label;
 use super::options::{Purge, Wish};
-use super::{InterfaceAlias, Item, listed};
+use super::{InterfaceAlias, listed};
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
 
-type Entry<'a> = (&'a Item, &'a Address);
+type Entry<'a> = (&'a Alias, &'a Address);
 
-/// The entries of a state by address, by label and by network, and the addresses that the task wants.
+/// A state, with its entries by the labels of a task, and the addresses that the task wants.
 pub(super) struct Index<'a> {
-    by_address: HashMap<(&'a str, IpAddr), Vec<Entry<'a>>>,
-    by_label: HashMap<(&'a str, &'a str), Vec<Entry<'a>>>,
-    networks: HashSet<(&'a str, u8, u32)>,
+    now: &'a State<InterfaceAlias>,
+    by_label: HashMap<(&'a str, &'a OsStr), Vec<Entry<'a>>>,
     wanted: HashSet<(&'a str, IpAddr)>,
 }
 
 impl<'a> Index<'a> {
     /// Returns the index of a state for a task.
     pub(super) fn of(now: &'a State<InterfaceAlias>, wishes: &'a [Wish]) -> Self {
-        let wanted = wishes.iter().filter(|wish| wish.present);
-        let mut index = Self {
-            by_address: HashMap::new(),
-            by_label: HashMap::new(),
-            networks: HashSet::new(),
-            wanted: wanted.filter_map(|wish| Some((wish.interface.as_str(), wish.address?))).collect(),
-        };
-        for entry @ (item, address) in now {
-            let interface = item.interface.as_str();
-            index.by_address.entry((interface, item.address)).or_default().push(entry);
-            if let Some(label) = &address.set.label {
-                index.by_label.entry((interface, label)).or_default().push(entry);
-            }
-            if let IpAddr::V4(ip) = item.address {
-                index.networks.insert((interface, address.set.prefix, network(ip, address.set.prefix)));
+        let labels = wishes.iter().filter_map(|wish| Some((&*wish.interface, wish.label.as_ref()?)));
+        let mut by_label: HashMap<_, _> =
+            labels.map(|(interface, label)| ((interface, label.text().as_ref()), Vec::new())).collect();
+        if by_label.is_empty() {
+            return Self { now, by_label, wanted: HashSet::new() };
+        }
+        for (alias, address) in addresses(now) {
+            if let Some(label) = &address.set.label
+                && let Some(holders) = by_label.get_mut(&(&*alias.interface, label.as_os_str()))
+            {
+                holders.push((alias, address));
             }
         }
-        index
+        let wanted = wishes.iter().filter(|wish| wish.present);
+        Self {
+            now,
+            by_label,
+            wanted: wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect(),
+        }
     }
 
-    fn at(&self, wish: &'a Wish, address: IpAddr) -> &[Entry<'a>] {
-        self.by_address.get(&(wish.interface.as_str(), address)).map_or(&[], Vec::as_slice)
+    /// Returns the entries of a wish's interface from one address to another, both included.
+    fn between(&self, wish: &Wish, first: IpAddr, last: IpAddr) -> impl Iterator<Item = Entry<'a>> {
+        let alias = |address, prefix| Alias { interface: wish.interface.clone(), address, prefix };
+        let bounds = Item::Address(alias(first, None))..=Item::Address(alias(last, Some(u8::MAX)));
+        let entry = |(item, value): (&'a Item, &'a Value)| Some((item.alias()?, value.address()?));
+        self.now.range(bounds).filter_map(entry)
+    }
+
+    fn at(&self, wish: &Wish, address: IpAddr) -> impl Iterator<Item = Entry<'a>> {
+        self.between(wish, address, address)
     }
 
     fn under_label(&self, wish: &'a Wish) -> &[Entry<'a>] {
         let label = wish.label.as_ref().map_or("", Label::text);
-        self.by_label.get(&(wish.interface.as_str(), label)).map_or(&[], Vec::as_slice)
+        self.by_label.get(&(&*wish.interface, OsStr::new(label))).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the entries that a wish wants gone.
-    pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Item>> {
-        let candidates =
-            wish.address.map_or_else(|| self.under_label(wish), |address| self.at(wish, address));
-        let matches = |(_, address): &&Entry| {
+    pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Alias>> {
+        let candidates = wish
+            .address
+            .map_or_else(|| self.under_label(wish).to_vec(), |address| self.at(wish, address).collect());
+        let matches = |(_, address): &Entry| {
             wish.prefix.is_none_or(|prefix| prefix == address.set.prefix)
                 && (wish.label.is_none() || wish.is_labelled(address))
         };
-        let found: Vec<&Entry> = candidates.iter().filter(matches).collect();
+        let found: Vec<Entry> = candidates.into_iter().filter(matches).collect();
         // What a run that was cut off left beside the address goes with it.
         if found.iter().filter(|(_, address)| !address.is_stand_in()).count() > 1 {
             return Err(Error::invalid(format!(
                 "cannot tell which address of {} to remove: {} match; give address and prefix",
                 wish.interface,
-                listed(found.iter().map(|(item, _)| *item))
+                listed(found.iter().map(|(alias, _)| *alias))
             )));
         }
-        Ok(found.into_iter().map(|(item, _)| *item).collect())
+        Ok(found.into_iter().map(|(alias, _)| alias).collect())
     }
 
     /// Returns the entries that stand in the way of a present alias and go: another address under its label, and the
     /// same address with another prefix length if it is ours or under its label.
-    pub(super) fn displaced(&self, wish: &'a Wish, wanted: &Item, purge: Purge) -> Result<Vec<&'a Item>> {
-        let same_address = self.at(wish, wanted.address);
-        let other_length = |(_, address): &&Entry| Some(address.set.prefix) != wish.prefix;
-        let foreign = |(_, address): &&Entry| !address.is_ours() && !wish.is_labelled(address);
-        if let Some((_, address)) = same_address.iter().filter(other_length).find(foreign) {
+    pub(super) fn displaced(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Vec<&'a Alias>> {
+        let same_address = || self.at(wish, wanted.address);
+        let other_length = |(_, address): &Entry| Some(address.set.prefix) != wish.prefix;
+        let foreign = |(_, address): &Entry| !address.is_ours() && !wish.is_labelled(address);
+        if let Some((_, address)) = same_address().filter(other_length).find(foreign) {
             return Err(Error::invalid(format!(
                 "cannot add {wanted}: {0} is there already as {0}/{1}, which we did not add; remove that first, or ask for its prefix length",
                 wanted.address, address.set.prefix
             )));
         }
-        let replaced = same_address.iter().map(|(item, _)| *item).filter(|item| *item != wanted);
+        let replaced = same_address().map(|(alias, _)| alias).filter(|alias| *alias != wanted);
         Ok(replaced.chain(self.label_holder(wish, wanted, purge)?).collect())
     }
 
     /// Returns the other address that holds the label which a wish wants, if one does that the task does not list.
-    fn label_holder(&self, wish: &'a Wish, wanted: &Item, purge: Purge) -> Result<Option<&'a Item>> {
-        let holders = self.under_label(wish).iter().map(|(item, _)| *item);
-        let is_listed = |item: &&Item| self.wanted.contains(&(item.interface.as_str(), item.address));
-        let own = holders.clone().any(|item| item == wanted);
-        let others: Vec<&Item> = holders.filter(|item| !is_listed(item)).collect();
+    fn label_holder(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Option<&'a Alias>> {
+        let holders = self.under_label(wish).iter().map(|(alias, _)| *alias);
+        let is_listed = |alias: &&Alias| self.wanted.contains(&(&*alias.interface, alias.address));
+        let own = holders.clone().any(|alias| alias == wanted);
+        let others: Vec<&Alias> = holders.filter(|alias| !is_listed(alias)).collect();
         match others.as_slice() {
             [] => Ok(None),
             [other] if !own => Ok(Some(other)),
@@ -109,36 +120,43 @@ impl<'a> Index<'a> {
 
     /// Returns what the person should know of a wish.
     pub(super) fn warnings(&self, wish: &'a Wish, plan: &Plan<InterfaceAlias>) -> Vec<String> {
+        let change = |alias: &Alias| plan.get(&Item::Address(alias.clone()));
         match (wish.present, wish.address, wish.prefix) {
             (true, Some(address), Some(prefix)) => {
-                let item = Item::new(&wish.interface, address, prefix);
-                let is_new = plan.get(&item).is_some_and(|change| change.before.is_none());
-                if is_new { self.consequences(wish, &item, prefix).into_iter().collect() } else { Vec::new() }
+                let alias = Alias::new(&wish.interface, address, prefix);
+                let is_new = change(&alias).is_some_and(|change| change.before.is_none());
+                if is_new {
+                    self.consequences(wish, &alias, prefix).into_iter().collect()
+                } else {
+                    Vec::new()
+                }
             }
             (false, Some(address), _) => {
                 let Some(label) = &wish.label else { return Vec::new() };
-                let stay = self.at(wish, address).iter().filter(|(item, _)| plan.get(item).is_none());
-                stay.map(|(item, _)| format!("{item} is there, but not under the label {label}, so it stays"))
-                    .collect()
+                let stay = self.at(wish, address).filter(|(alias, _)| change(alias).is_none());
+                stay.map(|(alias, _)| {
+                    format!("{alias} is there, but not under the label {label}, so it stays")
+                })
+                .collect()
             }
             _ => Vec::new(),
         }
     }
 
     /// Returns what a new address brings that its person may not want.
-    fn consequences(&self, wish: &'a Wish, item: &Item, prefix: u8) -> Option<String> {
-        let IpAddr::V4(address) = item.address else { return None };
-        if wish.interface == "lo" {
+    fn consequences(&self, wish: &'a Wish, alias: &Alias, prefix: u8) -> Option<String> {
+        let IpAddr::V4(address) = alias.address else { return None };
+        if &*wish.interface == "lo" {
             let warn = || {
                 format!(
-                    "{item} makes all of its prefix local to this host; an address on lo usually has prefix 32"
+                    "{alias} makes all of its prefix local to this host; an address on lo usually has prefix 32"
                 )
             };
             return (prefix < 32 && !address.is_loopback()).then(warn);
         }
-        let shared = self.networks.contains(&(wish.interface.as_str(), prefix, network(address, prefix)));
-        let first = prefix < 31 && wish.label.is_some() && !shared;
-        first.then(|| format!("{item} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
+        let [first, last] = network(address, prefix).map(IpAddr::from);
+        let is_first = || self.between(wish, first, last).all(|(_, other)| other.set.prefix != prefix);
+        (prefix < 31 && wish.label.is_some() && is_first()).then(|| format!("{alias} is the first address of its prefix, so what this host sends there comes from it; give it prefix 32, or add the host's own address first"))
     }
 }
 
@@ -148,7 +166,8 @@ impl Wish {
     }
 }
 
-/// Returns the bits of an address that its prefix length, 1 to 32, leaves.
-fn network(address: Ipv4Addr, prefix: u8) -> u32 {
-    address.to_bits() & (u32::MAX << (32 - u32::from(prefix)))
+/// Returns the first and the last address of a network, whose prefix length is 1 to 32.
+fn network(address: Ipv4Addr, prefix: u8) -> [Ipv4Addr; 2] {
+    let mask = u32::MAX << (32 - u32::from(prefix));
+    [address.to_bits() & mask, address.to_bits() | !mask].map(Ipv4Addr::from)
 }

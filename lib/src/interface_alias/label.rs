@@ -1,15 +1,19 @@
 //! The names of interfaces and labels.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::{Error, Result};
 
-/// The most bytes a label or an interface name has (IFNAMSIZ in linux/if.h, without the zero at the end).
-const NAME_MAX: usize = 15;
+/// The most bytes a label has (IFNAMSIZ in linux/if.h, without the zero at the end).
+const LABEL_MAX: usize = 15;
 
-/// A label: the interface's name, a colon and something, at most 15 bytes in all.
+/// The most bytes another name of an interface has (ALTIFNAMSIZ in linux/if.h, without the zero at the end).
+const NAME_MAX: usize = 127;
+
+/// A label: the interface's name, a colon and something.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Label(String);
+pub(super) struct Label(Rc<str>);
 
 impl Label {
     /// Returns the label that a task names: behind the interface's colon, or in an option of its own, whole or the last part.
@@ -37,11 +41,21 @@ impl Label {
             Some(rest) if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') => {
                 refuse("it has white space, a control character or a slash in it; take it out")
             }
-            _ if text.len() > NAME_MAX => {
-                refuse(&format!("it has {} bytes and the kernel takes {NAME_MAX}; shorten it", text.len()))
-            }
-            _ => Ok(Self(text)),
+            _ => Ok(Self(text.into())),
         }
+    }
+
+    /// Returns the same label of the interface whose own name is `interface`, if it is short enough for the kernel.
+    pub(super) fn on(&self, interface: &str) -> Result<Self> {
+        let suffix = self.0.split_once(':').map_or("", |(_, suffix)| suffix);
+        let label = format!("{interface}:{suffix}");
+        if label.len() > LABEL_MAX {
+            let length = label.len();
+            return Err(Error::invalid(format!(
+                "cannot use label {label}: it has {length} bytes and the kernel takes {LABEL_MAX}; shorten what follows the colon"
+            )));
+        }
+        Ok(Self(label.into()))
     }
 
     /// Returns the whole label, as the kernel has it.
@@ -57,7 +71,7 @@ impl fmt::Display for Label {
 }
 
 /// Returns the interface in `eth0` or `eth0:1`, and what follows the colon.
-pub(super) fn interface(name: &str) -> Result<(String, Option<&str>)> {
+pub(super) fn interface(name: &str) -> Result<(Rc<str>, Option<&str>)> {
     let name = name.trim();
     let (interface, suffix) = match name.split_once(':') {
         Some((interface, suffix)) => (interface, Some(suffix)),
@@ -75,7 +89,7 @@ pub(super) fn interface(name: &str) -> Result<(String, Option<&str>)> {
     if interface.len() > NAME_MAX {
         return refuse(&format!("an interface's name has at most {NAME_MAX} bytes; shorten it"));
     }
-    Ok((interface.to_owned(), suffix))
+    Ok((interface.into(), suffix))
 }
 
 #[cfg(test)]
@@ -99,9 +113,12 @@ mod tests {
 
     #[test]
     fn names_and_labels_that_no_kernel_should_get_are_refused() {
-        for name in ["", ":1", "a/b", "a b", "sixteen-bytes-xx", "eth0:", "eth0:a b", "enp0s31f6.1000:1"] {
-            let result = interface(name).and_then(|(interface, suffix)| Label::of(&interface, suffix, None));
-            result.unwrap_err();
+        let long = "x".repeat(128);
+        for name in ["", ":1", "a/b", "a b", &long, "eth0:", "eth0:a b", "enp0s31f6.1000:1"] {
+            let label = interface(name).and_then(|(interface, suffix)| {
+                Label::of(&interface, suffix, None)?.map(|label| label.on(&interface)).transpose()
+            });
+            label.unwrap_err();
         }
         Label::of("eth0", None, Some("eth1:1")).unwrap_err();
         Label::of("eth0", Some("1"), Some("2")).unwrap_err();

@@ -1,12 +1,15 @@
 //! The options of the task.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
+use super::item::Alias;
 use super::label::{self, Label};
 use crate::ansible::{Flag, Number, Presence, Text};
 use crate::netns::Namespace;
@@ -30,6 +33,7 @@ pub(super) struct Arguments {
     noprefixroute: Option<Flag>,
     nodad: Option<Flag>,
     preferred_lft: Option<Text>,
+    link_up: Option<Flag>,
     aliases: Option<Vec<Arguments>>,
     netns: Option<Text>,
     wait: Option<Number>,
@@ -94,20 +98,23 @@ pub(super) struct Options {
 }
 
 /// One alias that should be there or not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wish {
-    pub(super) interface: String,
+    /// The interface, as the task names it until it was looked up, and then by its own name.
+    pub(super) interface: Rc<str>,
     pub(super) label: Option<Label>,
     /// None only when the label alone says what is to go.
     pub(super) address: Option<IpAddr>,
     /// None only when an address is to go whatever its prefix.
     pub(super) prefix: Option<u8>,
     pub(super) present: bool,
+    /// Whether the interface is brought up.
+    pub(super) link_up: bool,
     asked: Asked,
 }
 
 /// The attributes that the task names; the others are not compared.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Asked {
     broadcast: Option<Broadcast>,
     scope: Option<u8>,
@@ -142,30 +149,29 @@ impl TryFrom<Arguments> for Options {
                 .map(|(number, item)| item.with_defaults(&arguments, number).and_then(Wish::try_from))
                 .collect::<Result<_>>()?,
         };
-        let options = Self { wishes, netns, wait, purge, check_conflict, announce };
-        options.fit_together()
+        let wishes = fit_together(wishes)?;
+        Ok(Self { wishes, netns, wait, purge, check_conflict, announce })
     }
 }
 
-impl Options {
-    /// Returns the same options if no address is wanted twice and none both present and absent.
-    fn fit_together(self) -> Result<Self> {
-        if self.wishes.is_empty() {
-            return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        for wish in &self.wishes {
-            let prefix = wish.prefix.filter(|_| wish.address.is_some_and(|address| address.is_ipv4()));
-            if wish.address.is_some() && !seen.insert((&wish.interface, wish.address, prefix)) {
-                let address = wish.address.map_or_else(String::new, |address| address.to_string());
-                return Err(Error::invalid(format!(
-                    "cannot use aliases: {address} on {} is there twice; give it once",
-                    wish.interface
-                )));
-            }
-        }
-        Ok(self)
+/// Returns the same wishes if no address is wanted twice and none both present and absent.
+pub(super) fn fit_together(wishes: Vec<Wish>) -> Result<Vec<Wish>> {
+    if wishes.is_empty() {
+        return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
     }
+    let mut seen = HashSet::new();
+    for wish in &wishes {
+        let prefix = wish.prefix.filter(|_| wish.address.is_some_and(|address| address.is_ipv4()));
+        if let Some(address) = wish.address
+            && !seen.insert((&wish.interface, address, prefix))
+        {
+            return Err(Error::invalid(format!(
+                "cannot use aliases: {address} on {} is there twice; give it once",
+                wish.interface
+            )));
+        }
+    }
+    Ok(wishes)
 }
 
 impl Arguments {
@@ -201,6 +207,7 @@ impl Arguments {
             noprefixroute: self.noprefixroute.or(task.noprefixroute),
             nodad: self.nodad.or(task.nodad),
             preferred_lft: self.preferred_lft.or(task.preferred_lft),
+            link_up: self.link_up.or(task.link_up),
             ..Self::default()
         })
     }
@@ -219,13 +226,14 @@ impl TryFrom<Arguments> for Wish {
         let present = arguments.state.unwrap_or_default() == Presence::Present;
         let netmask = arguments.netmask.as_ref().map(|netmask| netmask.0.as_str());
         let length = cidr::prefix(netmask, arguments.prefix.map(|prefix| prefix.0))?;
-        let host = interface == "lo" && present;
+        let host = &*interface == "lo" && present;
+        let link_up = present && arguments.link_up.is_some_and(|flag| flag.0);
         let cidr =
             arguments.address.as_ref().map(|address| Cidr::parse(&address.0, length, host)).transpose()?;
         let address = cidr.as_ref().map(|cidr| cidr.address);
         let asked = address.map_or_else(|| Ok(Asked::default()), |address| Asked::of(&arguments, address))?;
         let prefix = cidr.and_then(|cidr| cidr.prefix);
-        Self { interface, label, address, prefix, present, asked }.complete(length.is_some())
+        Self { interface, label, address, prefix, present, link_up, asked }.complete(length.is_some())
     }
 }
 
@@ -253,8 +261,22 @@ impl Wish {
         }
     }
 
-    /// Returns `present`, or a new address if there is none, with the attributes that the task names.
-    pub(super) fn applied(&self, present: Option<&Address>, address: IpAddr, prefix: u8) -> Address {
+    /// Returns the address that should be there, if one should.
+    pub(super) fn wanted(&self) -> Option<Alias> {
+        let alias = Alias::new(&self.interface, self.address?, self.prefix?);
+        self.present.then_some(alias)
+    }
+
+    /// Returns the same wish for the interface whose own name is `interface`.
+    pub(super) fn on(&self, interface: &Rc<str>) -> Result<Self> {
+        let label = self.label.as_ref().map(|label| label.on(interface)).transpose()?;
+        Ok(Self { interface: interface.clone(), label, ..self.clone() })
+    }
+
+    /// Returns `present`, or a new address if there is none, with the attributes that the task names; nothing if no address
+    /// should be there.
+    pub(super) fn applied(&self, present: Option<&Address>) -> Option<Address> {
+        let (address, prefix) = (self.address?, self.prefix?);
         let mut wanted = present.cloned().unwrap_or_else(|| Address::new(&self.interface, address, prefix));
         let (set, asked) = (&mut wanted.set, &self.asked);
         set.prefix = prefix;
@@ -279,7 +301,7 @@ impl Wish {
             wanted.status.preferred = if deprecated { 0 } else { FOREVER };
             wanted.status.valid = FOREVER;
         }
-        wanted
+        Some(wanted)
     }
 }
 

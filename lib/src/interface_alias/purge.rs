@@ -1,50 +1,52 @@
 //! What goes that the task does not list.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 
+use super::InterfaceAlias;
 use super::address::{Address, FOREVER};
-use super::options::{Options, Purge};
-use super::{InterfaceAlias, Item};
+use super::item::{Alias, Item, addresses};
+use super::options::{Purge, Wish};
 use crate::resource::State;
 use crate::{Error, Result};
 
 /// Takes out of `then` what the task does not list and tells to purge.
 pub(super) fn purge(
-    options: &Options,
+    purge: Purge,
+    wishes: &[Wish],
     now: &State<InterfaceAlias>,
-    wanted: &BTreeSet<Item>,
     then: &mut State<InterfaceAlias>,
 ) -> Result<()> {
-    if options.purge == Purge::None {
+    if purge == Purge::None {
         return Ok(());
     }
-    if options.purge == Purge::Owned && !marks_are_kept()? {
+    if purge == Purge::Owned && !marks_are_kept()? {
         return Err(Error::invalid(
             "cannot use purge: owned here: this kernel, before Linux 5.18, does not keep who added an address; use label or all",
         ));
     }
     let own = arrived_at();
-    let labelled = |address: &Address| {
-        options.wishes.iter().filter_map(|wish| wish.label.as_ref()).any(|label| address.is_labelled(label))
-    };
-    for (item, address) in now {
-        let chosen = match options.purge {
+    let labels: HashSet<&OsStr> =
+        wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
+    let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
+    for (alias, address) in addresses(now) {
+        let chosen = match purge {
             Purge::None => false,
-            Purge::Label => labelled(address),
+            Purge::Label => address.set.label.as_deref().is_some_and(|label| labels.contains(label)),
             Purge::Owned => address.is_ours(),
             Purge::All => true,
         };
-        if chosen && !wanted.contains(item) && !is_spared(item, address) && Some(item.address) != own {
-            then.remove(item);
+        if chosen && !wanted.contains(alias) && !is_spared(alias, address) && Some(alias.address) != own {
+            then.remove(&Item::Address(alias.clone()));
         }
     }
     Ok(())
 }
 
 /// Returns whether an address is never purged: the host's own loopback, link-local, dynamic, and what others mark as theirs.
-fn is_spared(item: &Item, address: &Address) -> bool {
-    let local = match item.address {
+fn is_spared(alias: &Alias, address: &Address) -> bool {
+    let local = match alias.address {
         IpAddr::V4(v4) => v4.is_link_local() || v4 == std::net::Ipv4Addr::LOCALHOST,
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == std::net::Ipv6Addr::LOCALHOST,
     };

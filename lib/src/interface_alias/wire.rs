@@ -10,13 +10,11 @@ use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
 };
 
+use super::frame::Mac;
 use crate::{Error, Result};
 
 /// The longest frame that is looked at.
 const FRAME: usize = 2048;
-
-/// The address of a network card.
-pub(super) type Mac = [u8; 6];
 
 /// A socket that sends and receives the frames of one interface.
 pub(super) struct Wire {

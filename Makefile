@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz bench molecule assembled collection modules
+.PHONY: help demo test lint unit fuzz bench molecule ipvs assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, molecule'
+	@echo 'make test        all tests: lint, unit, molecule, ipvs'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit molecule
+test: lint unit molecule ipvs
 
 lint:
 	cargo fmt --check
@@ -41,10 +41,21 @@ bench: modules
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo \
+	    ping=iputils-ping arping=iputils-arping tcpdump=tcpdump
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
+endif
+
+# The LVS playbooks with real IPVS, which needs a kernel that has it: guests of QEMU.
+ipvs: assembled $(VENV)/molecule
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	if molecule/guest need; then molecule/test.sh test -s ipvs; \
+	else echo 'ignored: molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
+else
+	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
 endif
 
 # In target/collections, where the ansible.cfg here looks for it.

@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz bench molecule ipvs assembled collection modules
+.PHONY: help demo test lint unit aarch64 fuzz bench molecule ipvs versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, molecule, ipvs'
+	@echo 'make test        all tests: lint, unit, aarch64, molecule, ipvs, versions, sanity'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit molecule ipvs
+test: lint unit aarch64 molecule ipvs versions sanity
 
 lint:
 	cargo fmt --check
@@ -31,17 +31,31 @@ unit:
 	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 
+# The modules for aarch64, on the kernel of a machine that is another one.
+aarch64: modules
+	molecule/need.sh ip=iproute2 unshare=util-linux qemu-aarch64-static=qemu-user-static
+	[ ! -d target/modules-aarch64 ] && echo 'ignored: the modules for aarch64 (their Rust target cannot be had, as said above)' || \
+	cargo test --locked --package lvs-host-modules --test protocol \
+	    --config "target.'cfg(target_os = \"linux\")'.runner = ['$(CURDIR)/modules/as_aarch64.sh']" \
+	    -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+
 # The properties with random input that `unit` tries for a moment, for minutes.
 fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
-bench: modules
-	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux
+bench: assembled $(VENV)/bench
+	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
 	modules/bench.sh
+ifeq ($(shell id -u),0)
+	molecule/bench/run.py $(VENV)
+else
+	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
+endif
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo \
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
+	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin \
 	    ping=iputils-ping arping=iputils-arping tcpdump=tcpdump
 	molecule/test.sh
 else
@@ -58,12 +72,27 @@ else
 	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
 endif
 
+# The packed collection on the oldest and newest ansible-core, and the examples of its pages.
+versions: collection
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
+	collection/tests/versions.sh
+else
+	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
+endif
+
+sanity: collection
+	molecule/need.sh git=git
+	collection/tests/sanity.sh
+
 # In target/collections, where the ansible.cfg here looks for it.
 assembled: modules
-	python3 collection/assemble.py --modules $(shell uname -m)=target/modules --out $(COLLECTION)
+	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
 
 collection: assembled $(VENV)/ansible
+	rm -f target/lvs-host-*.tar.gz
 	$(VENV)/bin/ansible-galaxy collection build --force --output-path target $(COLLECTION)
+	$(VENV)/bin/python collection/repack.py $(TARBALL)
 
 modules:
 	modules/build.sh
@@ -76,4 +105,9 @@ $(VENV)/ansible: molecule/requirements.txt
 
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
 	$(PIP) install --requirement molecule/requirements.txt
+	touch $@
+
+$(VENV)/bench: molecule/bench/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint $< mitogen
+	$(PIP) download --constraint $< --no-deps --dest target/bench ansible
 	touch $@

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SKIPPED = {'__pycache__', 'assemble.py'}
+SKIPPED = {'__pycache__', 'assemble.py', 'repack.py', 'tests'}
 
 
 def main():
@@ -29,20 +29,14 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--modules', action='append', required=True, metavar='[ARCH=]DIR',
-                        help='a directory of built modules; ARCH as uname -m prints it (default: x86_64); may be given more than once')
+    parser.add_argument('--modules', nargs='+', type=Path, required=True, metavar='modules-ARCH',
+                        help='the directories of built modules, one for each architecture, named as uname -m prints it')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='where the collection goes; ends with ansible_collections/lvs/host to be usable in place')
     options = parser.parse_args()
-    options.modules = [split(text) for text in options.modules]
     if options.out.exists() and any(options.out.iterdir()) and not (options.out / 'galaxy.yml').exists():
         parser.error(f'{options.out} is no collection: what is in it would be removed')
     return options
-
-
-def split(text):
-    arch, found, directory = text.partition('=')
-    return (arch, Path(directory)) if found else ('x86_64', Path(text))
 
 
 def sources():
@@ -65,7 +59,8 @@ def sources():
 def binaries(modules):
     """Returns one binary a module and architecture, and the list of them that the action plugins read."""
     files, manifest = {}, {}
-    for arch, directory in modules:
+    for directory in modules:
+        arch = directory.name.removeprefix('modules-')
         for name in sorted(path.stem for path in (HERE / 'plugins' / 'modules').glob('*.py')):
             path = directory / name
             if not path.is_file():

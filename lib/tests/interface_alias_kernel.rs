@@ -9,7 +9,6 @@ mod aliases;
 mod host;
 
 use std::fs::{read_to_string, write};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -329,20 +328,19 @@ fn an_ipv6_address_without_detection_and_one_on_lo_are_usable_at_once() {
 
 // --- changes by others meanwhile ---
 
-/// Runs `disturb` over and over in another thread of this network namespace while `act` runs.
-fn disturbed(disturb: impl Fn() + Sync, act: impl FnOnce()) {
+/// Runs `disturb` over and over while `act` runs in another thread of this network namespace; returns what that returns.
+fn disturbed<T: Send>(disturb: impl Fn(), act: impl FnOnce() -> T + Send) -> T {
     let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-    let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            while !done.load(Relaxed) {
-                disturb();
-            }
+        let run = scope.spawn(|| {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            act()
         });
-        act();
-        done.store(true, Relaxed);
-    });
+        while !run.is_finished() {
+            disturb();
+        }
+        run.join().unwrap()
+    })
 }
 
 #[test]
@@ -368,11 +366,13 @@ fn a_list_that_changes_while_it_is_read_is_read_again() {
 #[test]
 fn an_interface_that_vanishes_and_comes_again_ends_in_a_true_answer() {
     enter_network();
-    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-    let answers = thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            let task = json!({"name": "w0:1", "address": "192.0.2.10/32"});
+    let task = json!({"name": "w0:1", "address": "192.0.2.10/32"});
+    let answers = disturbed(
+        || {
+            ip("link add w0 type veth peer name w1");
+            ip("link del w0");
+        },
+        || {
             let mut answers = [0, 0];
             for _ in 0..300 {
                 match alias(task.clone()).apply() {
@@ -385,13 +385,8 @@ fn an_interface_that_vanishes_and_comes_again_ends_in_a_true_answer() {
                 }
             }
             answers
-        });
-        while !run.is_finished() {
-            ip("link add w0 type veth peer name w1");
-            ip("link del w0");
-        }
-        run.join().unwrap()
-    });
+        },
+    );
     assert!(answers[1] > 0, "it was there every time: {answers:?}");
 }
 

@@ -146,6 +146,57 @@ fn an_ipv4_address_that_another_host_has_is_not_added_and_its_card_is_named() {
 }
 
 #[test]
+fn an_ipv6_address_that_another_host_has_is_not_added_and_its_card_is_named() {
+    enter_network();
+    ip("link set v0-far address 02:00:00:00:00:0b");
+    ip("address add 2001:db8::10/64 dev v0-far nodad");
+    // Without detection by the kernel, ours is the only look.
+    let task =
+        |address: &str| json!({"name": "v0", "address": address, "nodad": true, "check_conflict": true});
+    let frames = captured(|| drop(alias(task("2001:db8::10/64")).check().unwrap()));
+    assert!(!frames.iter().any(|frame| frame.get(54) == Some(&135)), "check mode sends nothing");
+    let error = alias(task("2001:db8::10/64")).apply().err().expect("another host has it").sentence();
+    assert!(error.contains("2001:db8::10 on v0: the host with the MAC address 02:00:00:00:00:0b"), "{error}");
+    assert!(!ip("-6 address show dev v0").contains("2001:db8::10"));
+    assert!(!alias(task("2001:db8::11/64")).apply().unwrap().plan.is_empty());
+}
+
+#[test]
+fn many_addresses_are_asked_for_at_the_same_time() {
+    enter_network();
+    ip("link set v0-far address 02:00:00:00:00:0b");
+    ip("address add 192.0.2.50/24 dev v0-far");
+    let aliases = |numbers: std::ops::Range<u8>| -> Vec<Value> {
+        numbers.map(|number| json!({"address": format!("192.0.2.{number}/24")})).collect()
+    };
+    let task = |aliases| json!({"name": "v0", "check_conflict": true, "aliases": aliases});
+    let error = refuse(task(aliases(10..60)));
+    assert!(
+        error.contains("192.0.2.50/24 on v0: the host with the MAC address 02:00:00:00:00:0b"),
+        "{error}"
+    );
+    let start = std::time::Instant::now();
+    alias(task(aliases(10..50))).apply().unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn where_nothing_can_be_asked_the_conflict_is_not_ruled_out() {
+    enter_network();
+    ip("link set v0 down");
+    let error = refuse(json!({"name": "v0:1", "address": "192.0.2.10/24", "check_conflict": true}));
+    assert!(error.contains("v0 is down"), "{error}");
+}
+
+#[test]
+fn an_address_that_is_not_to_be_announced_sends_nothing() {
+    enter_network();
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/32"});
+    let frames = captured(|| drop(alias(task).apply().unwrap()));
+    assert!(!frames.iter().any(|frame| frame[12..14] == [8, 6]), "the kernel does not, and neither do we");
+}
+
+#[test]
 fn a_stream_of_packets_to_an_address_loses_none_while_it_is_relabelled() {
     enter_network();
     ip("address add 192.0.2.1/24 dev v0");

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.lvs.host.plugins.modules import interface_alias
+from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 
 class ActionModule(Runner):
     BINARY = 'interface_alias'
+    ARGUMENTS = Arguments(interface_alias.DOCUMENTATION, mutually_exclusive=[('netmask', 'prefix')], required_one_of=[('name', 'aliases')])

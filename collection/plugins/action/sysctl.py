@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.lvs.host.plugins.modules import sysctl
+from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 
 class ActionModule(Runner):
     BINARY = 'sysctl'
+    ARGUMENTS = Arguments(sysctl.DOCUMENTATION, mutually_exclusive=[('name', 'settings'), ('value', 'settings')], required_one_of=[('name', 'settings')])

@@ -93,8 +93,9 @@ options:
     default: false
   aliases:
     description:
-      - Many addresses at once. Each entry takes the options above, and what it leaves out from the task.
-      - They are read, planned, written and undone as one.
+      - Many addresses at once. What an entry leaves out it takes from the task.
+      - An entry has the same options but for O(aliases), O(netns), O(wait), O(purge), O(check_conflict) and O(announce), which are
+        for the whole task.
     type: list
     elements: dict
   purge:
@@ -136,19 +137,25 @@ options:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
-extends_documentation_fragment: []
 notes:
   - The address is the running kernel's. It is gone after a boot, and sooner where systemd-networkd or NetworkManager configures
     the interface anew.
   - An IPv6 address that another host has fails, and is tried anew by the next run.
   - An address that keepalived on the host has in its configuration is refused, since keepalived would take it away.
 attributes:
+  async:
+    support: none
+    description: A task takes milliseconds. What would run it in the background needs Python on the target.
   check_mode:
     support: full
     description: Predicts the changes and writes nothing.
   diff_mode:
     support: full
     description: Shows the address before and after.
+  platform:
+    support: full
+    platforms: linux
+    description: The target needs a POSIX shell, and neither Python nor other programs.
 seealso:
   - module: lvs.host.sysctl
 '''
@@ -163,6 +170,12 @@ EXAMPLES = r'''
     announce:
       count: 3
       interval: 500
+
+- name: Give the virtual IP away
+  lvs.host.interface_alias:
+    name: eth0:1
+    address: 192.0.2.10/24
+    state: absent
 
 - name: Accept packets for the virtual IP on a real server
   lvs.host.interface_alias:
@@ -179,12 +192,6 @@ EXAMPLES = r'''
       - {address: 192.0.2.12, label: 2}
       - {address: 2001:db8::10, prefix: 128, preferred_lft: 0}
     purge: owned
-
-- name: Give the virtual IP away
-  lvs.host.interface_alias:
-    name: eth0:1
-    address: 192.0.2.10/24
-    state: absent
 '''
 
 RETURN = r'''
@@ -209,9 +216,11 @@ changes:
     before:
       description: The attributes found, such as C(label), C(prefix), C(broadcast) and C(scope). Null where there was no such address.
       type: dict
+      sample: null
     after:
       description: The attributes now in force. Null where there is no such address any more.
       type: dict
+      sample: {"broadcast": "192.0.2.255", "label": "eth0:1", "prefix": 24, "scope": "global"}
 msg:
   description: What could not be done, and why.
   returned: failure

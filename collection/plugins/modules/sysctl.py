@@ -98,7 +98,6 @@ options:
       - Whether O(sysctl_file) holds the parameters of O(settings) and no others. Comments stay.
     type: bool
     default: false
-extends_documentation_fragment: []
 notes:
   - A parameter that can be written and not read, such as C(net.ipv4.route.flush), is an act. It is done last, always reported as
     changed, and never stored or undone.
@@ -107,12 +106,19 @@ notes:
   - Switching IPv6 forwarding on where the default route comes from a router advertisement is refused unless C(accept_ra) is 2,
     as that route would be lost.
 attributes:
+  async:
+    support: none
+    description: A task takes milliseconds. What would run it in the background needs Python on the target.
   check_mode:
     support: full
     description: Predicts the changes and writes nothing.
   diff_mode:
     support: full
     description: Shows the value in the kernel and in the file, before and after.
+  platform:
+    support: full
+    platforms: linux
+    description: The target needs a POSIX shell, and neither Python nor other programs.
 seealso:
   - module: ansible.posix.sysctl
   - module: lvs.host.interface_alias

@@ -6,142 +6,127 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pwd
 import re
 import shlex
+import signal
 
 from ansible.plugins.action import ActionBase
-
-BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
-
-# -O: what another user could have put there is never run. exec: the exit status is the binary's own.
-FIND = '''f={directory}/{name}; if [ -x "$f" ] && [ -O "$f" ]; then exec "$f" -; fi; echo "LVS-HOST-MISS $(uname -m)"; exit 127'''
-
-# The task's arguments are the first line of standard input and the binary is the rest. A failure reads that rest to its end,
-# or ssh would report a broken pipe instead. mv makes the file appear whole, so that tasks may install it at the same time.
-INSTALL = '; '.join((
-    'umask 077',
-    'd={directory}; t="$d/.{name}.$$"; trap \'rm -f "$t"\' EXIT',
-    'fail() {{ cat >/dev/null; echo "LVS-HOST-FAIL $1"; exit 1; }}',
-    'IFS= read -r arguments',
-    'case $d in /*) ;; *) fail "there is no home directory for $d" ;; esac',
-    'm=$(mkdir -p "$d" 2>&1 && chmod 700 "$d" 2>&1) || fail "$m"',
-    '[ -O "$d" ] || fail "the directory $d belongs to another user"',
-    'm=$({{ cat >"$t"; }} 2>&1) || fail "$m"',
-    '[ "$(wc -c <"$t")" -eq {size} ] || fail "the file arrived with another size"',
-    'if command -v sha256sum >/dev/null; then'
-    ' [ "$(sha256sum <"$t" | cut -c1-64)" = {sha256} ] || fail "the file arrived with another hash"; fi',
-    'm=$(chmod 700 "$t" 2>&1 && mv -f "$t" "$d/{name}" 2>&1) || fail "$m"',
-    'printf "%s\\n" "$arguments" | "$d/{name}" -',
-))
-
-
-class Failure(Exception):
-    """A sentence for the person who reads the result, and further keys of that result."""
-
-    def __init__(self, msg, **details):
-        super().__init__(msg)
-        self.details = details
-
-
-def read_builds(name):
-    """Returns what the manifest has for a module: architecture to file, size and sha256."""
-    path = os.path.join(BIN, 'MANIFEST.json')
-    try:
-        with open(path, encoding='utf-8') as file:
-            manifest = json.load(file)
-        return {file[len(name) + 1:]: dict(entry, file=file) for file, entry in manifest.items() if file.startswith(name + '-')}
-    except (OSError, ValueError) as error:
-        raise Failure(f'cannot read the list of binaries, {path}, of this collection: {error}') from error
-
-
-def read_binary(build):
-    """Returns the bytes of a build, never others than the manifest promises."""
-    path = os.path.join(BIN, build['file'])
-    try:
-        with open(path, 'rb') as file:
-            content = file.read()
-    except OSError as error:
-        raise Failure(f'cannot read the binary {path} of this collection: {error}') from error
-    if hashlib.sha256(content).hexdigest() != build['sha256']:
-        raise Failure(f'cannot use the binary {path}: it is not the one that MANIFEST.json lists, so install the collection again')
-    return content
+from ansible_collections.lvs.host.plugins.plugin_utils import script
+from ansible_collections.lvs.host.plugins.plugin_utils.binary import read_binaries
+from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
 
 
 def read_answer(output):
-    """Returns the last line that is a JSON object, for a login shell may print before it, or None."""
+    """Returns the last line that is a module's answer, for a login shell may print before it, or None."""
     for line in reversed(output['stdout'].split('\n')):
         try:
             answer = json.loads(line) if line.startswith('{') else None
         except ValueError:
             continue
-        if isinstance(answer, dict):
-            return answer
+        # What a terminal echoes of the arguments is an object as well.
+        if isinstance(answer, dict) and 'changed' in answer:
+            return {key: value for key, value in answer.items() if not key.startswith('_ansible_')}
     return None
 
 
 def read_mark(mark, output):
-    found = re.search(rf'^LVS-HOST-{mark} (.*?)\s*\Z', output['stdout'], re.MULTILINE | re.DOTALL)
+    """Returns what a script said under a mark, or None."""
+    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
     return found.group(1) if found else None
 
 
+def describe(output):
+    """Returns how a command ended and what it said last, for a person."""
+    status = output['rc']
+    # As sh has it.
+    name = next((number.name for number in signal.Signals if number == status - 128), None)
+    said = (output['stderr'] or output['stdout']).strip().splitlines()[-2:] or ['it printed nothing']
+    return f"{'was ended by ' + name if name else f'ended with status {status}'}: {'; '.join(said)}"
+
+
 class Runner(ActionBase):
+    """An action that is a module of this collection: BINARY names it, ARGUMENTS says what it takes."""
+
     TRANSFERS_FILES = False
     BINARY = ''
+    ARGUMENTS = None
 
     def run(self, tmp=None, task_vars=None):
         self._supports_check_mode = True
-        self._supports_async = False
+        self._supports_async = True  # refused below, with the reason
         result = super().run(tmp, task_vars)
         try:
-            result.update(self._answer())
+            result.update(self._answer(task_vars or {}))
         except Failure as failure:
             result.update(failure.details, failed=True, msg=str(failure))
         return result
 
-    def _answer(self):
-        if not self._connection.has_pipelining:
-            raise Failure(f'cannot run {self.BINARY} over the connection {self._connection.transport}, which carries no standard input: use ssh')
-        builds = read_builds(self.BINARY)
-        place = {'name': self.BINARY, 'directory': self._directory(builds)}
-        find, arguments = FIND.format(**place), self._arguments()
-        output = self._shell(find, arguments)
-        # The binary ends with 0 or 1 and an answer. Anything else is a file that is damaged: replace it, once. 1 without an answer
-        # is become that was refused.
-        if read_answer(output) is None and read_mark('MISS', output) is None and output['rc'] != 1:
-            output = self._shell('rm -f {directory}/{name}; '.format(**place) + find, arguments)
-        machine = read_mark('MISS', output) if read_answer(output) is None else None
-        if machine is not None:
-            output = self._install(builds, machine, place, arguments)
+    def _answer(self, task_vars):
+        if self._task.async_val:
+            raise Failure(f'cannot run {self.BINARY} with async, which needs Python on the target: a task takes milliseconds, so remove async and poll')
+        may_upload = self._may_upload(task_vars)
+        binaries = read_binaries(self.BINARY)
+        arguments = self._arguments()
+        directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])
+        output = self._shell(script.look(binaries, directories, self._compute_environment_string()), arguments)
         answer = read_answer(output)
+        missing = read_mark('MISS', output)
+        if answer is None and missing is not None:
+            machine, unused, tool = missing.partition(' ')
+            binary = self._choose(binaries, machine, may_upload)
+            output = self._install(binary, tool, arguments)
+            answer = read_answer(output)
+        elif answer is None and may_upload:
+            # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
+            self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()), b'\n')
         if answer is None:
-            said = (output['stderr'] or output['stdout']).strip().splitlines()[-2:] or ['it printed nothing']
-            raise Failure(f"cannot get an answer from {self.BINARY}, which ended with status {output['rc']}: {'; '.join(said)}",
+            raise Failure(f'cannot get an answer from {self.BINARY}, which {describe(output)}',
                           module_stdout=output['stdout'], module_stderr=output['stderr'], rc=output['rc'])
         return answer
 
-    def _install(self, builds, machine, place, arguments):
-        if machine not in builds:
-            raise Failure(f"cannot run {self.BINARY} on {machine}: this collection has it for {', '.join(sorted(builds)) or 'no architecture'}")
-        build = builds[machine]
-        output = self._shell(INSTALL.format(**place, **build), arguments + read_binary(build))
+    def _may_upload(self, task_vars):
+        """Returns whether this collection may put binaries on the target."""
+        choice = self._templar.template(task_vars.get('lvs_host_upload', 'auto'))
+        if choice not in ('auto', 'never'):
+            raise Failure(f'cannot use lvs_host_upload {choice}: it is auto or never')
+        return choice == 'auto'
+
+    def _choose(self, binaries, machine, may_upload):
+        if machine not in binaries:
+            raise Failure(f"cannot run {self.BINARY} on {machine}: this collection has it for {', '.join(sorted(binaries)) or 'no architecture'}")
+        binary = binaries[machine]
+        if not may_upload:
+            raise Failure(f'cannot run {self.BINARY}: lvs_host_upload is never, and the target has no {script.PACKAGED}/{binary.name} that belongs to root,'
+                          f' that nobody else can write to and that may be executed: put plugins/bin/{self.BINARY}-{machine} of this collection there')
+        return binary
+
+    def _install(self, binary, tool, arguments):
+        content = binary.read()
+        environment = self._compute_environment_string()
+        output = self._shell(script.install(self.BINARY, binary, content, tool, self._places(), environment), arguments + content)
         why = read_mark('FAIL', output)
         if why is not None:
-            raise Failure(f'cannot install {self.BINARY} on the target: {why}')
+            raise Failure(f'cannot put {self.BINARY} on the target: {why}; make room or set ansible_remote_tmp to a directory that can take it,'
+                          f' or install {script.PACKAGED}/{binary.name} there')
+        note = read_mark('NOTE', output)
+        if note is not None:
+            self._display.warning(f'{self._task.delegate_to or self._play_context.remote_addr} cannot keep {self.BINARY},'
+                                  f' so each task takes it along ({note}); {script.PACKAGED}/{binary.name} would be used')
         return output
 
     def _arguments(self):
+        """Returns what the binary reads: the task's arguments, which ARGUMENTS has checked, and Ansible's wishes; one line of JSON."""
         task = self._task
-        arguments = dict(task.args, _ansible_check_mode=task.check_mode, _ansible_diff=task.diff, _ansible_no_log=bool(task.no_log),
-                         _ansible_verbosity=self._display.verbosity)
+        arguments = dict(self.ARGUMENTS.check(task.args), _ansible_check_mode=task.check_mode, _ansible_diff=task.diff,
+                         _ansible_no_log=bool(task.no_log), _ansible_verbosity=self._display.verbosity)
         # str: vaulted values and dates.
         return json.dumps(arguments, default=str).encode() + b'\n'
 
-    def _directory(self, builds):
-        """Returns the cache of the user who executes: in a directory of the user who logs in, that user could become root."""
+    def _home(self):
+        """Returns, for a shell, the home of the user who executes: in one of the user who logs in, that user could become root."""
         user = None
         if self._connection.become:
             user = self.get_become_option('become_user')
@@ -152,10 +137,36 @@ class Runner(ActionBase):
             except KeyError:
                 pass  # a container without an entry for its user
         # Quotes would keep the shell from expanding the home, so only a plain name is taken; else become's HOME decides.
-        home = '~' + user if user and re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9._-]*', user) else '~'
-        content = ' '.join(sorted(build['sha256'] for build in builds.values()))
-        return f'{home}/.cache/lvs-host/{hashlib.sha256(content.encode()).hexdigest()[:16]}'
+        return '~' + user if user and re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9._-]*', user) else '~'
 
-    def _shell(self, script, data):
-        command = f'{self._compute_environment_string()} /bin/sh -c {shlex.quote(script)}'.strip()
-        return self._low_level_execute_command(command, in_data=data)
+    def _cache(self):
+        return self._home() + '/.cache/lvs-host'
+
+    def _places(self):
+        """Returns, for a shell, where a binary may go: the cache, and where Ansible would put a module for the moment."""
+        remote_tmp = self.get_shell_option('remote_tmp', default='~/.ansible/tmp')
+        if remote_tmp.startswith('~/'):
+            remote_tmp = f'{self._home()}/{shlex.quote(remote_tmp[2:])}'
+        else:
+            remote_tmp = shlex.quote(remote_tmp)
+        return [self._cache(), remote_tmp] + [shlex.quote(place) for place in self.get_shell_option('system_tmpdirs', default=['/var/tmp', '/tmp'])]
+
+    def _shell(self, text, data):
+        """Runs a script of sh with data on its standard input."""
+        become = self._connection.become
+        # su can read it as well as sudo, although Ansible does not make use of that.
+        if self._connection.has_pipelining and (not become or become.pipelining or become.name == 'su'):
+            # False: the user's own shell starts sh, and no further process is waited for, as for raw.
+            output = self._low_level_execute_command(f'/bin/sh -c {shlex.quote(text)}', in_data=data, executable=False)
+            if not (become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
+                return output
+        # With data on it, standard input is no terminal, and there are a sudo (requiretty), a su and connections that want one.
+        return self._shell_with_file(text, data)
+
+    def _shell_with_file(self, text, data):
+        """Runs a script with data that goes ahead in a file of its own."""
+        directory = self._connection._shell.tmpdir or self._make_tmp_path()  # removed by Ansible when the task is done
+        file = self._connection._shell.join_path(directory, 'input')
+        self._transfer_data(file, data)
+        self._fixup_perms2((directory, file), execute=False)
+        return self._low_level_execute_command(f'/bin/sh -c {shlex.quote(f"exec <{shlex.quote(file)}{chr(10)}{text}")}')

@@ -1,6 +1,7 @@
 //! Asking other hosts for an address before it is added.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub(super) fn probe(aliases: &[&Alias]) -> Result<()> {
         let Some(wire) = Wire::open(interface)? else { continue };
         for _ in 0..PROBES {
             for address in aliases.keys() {
-                wire.send(&frame::question(wire.mac, *address))?;
+                wire.send(&frame::question(wire.mac, *address)).map_err(|error| unasked(interface, error))?;
             }
             listen(&wire, &aliases)?;
         }
@@ -47,6 +48,16 @@ fn listen(wire: &Wire, aliases: &HashMap<IpAddr, &Alias>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the error for a question that could not be asked.
+fn unasked(interface: &str, error: Error) -> Error {
+    match &error {
+        Error::Io { source, .. } if source.kind() == ErrorKind::NetworkDown => Error::invalid(format!(
+            "cannot ask whether another host has an address: the interface {interface} is down; bring it up first, or leave check_conflict out"
+        )),
+        _ => error,
+    }
 }
 
 fn taken(alias: &Alias, [a, b, c, d, e, f]: Mac) -> Error {

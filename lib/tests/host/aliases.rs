@@ -14,11 +14,10 @@ use crate::host::{apply_by_the_laws, fail_by_the_laws, ip, resource};
 pub(crate) fn look() -> String {
     let all =
         [ip("-oneline address show"), ip("route show table all"), ip("-6 route show table main")].concat();
-    // Link-local addresses and their routes come when duplicate address detection is over.
-    let lines = all.lines().filter(|line| !line.contains("fe80::"));
-    let stays = |word: &&str| {
-        *word != "tentative" && !(word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit()))
-    };
+    // Routes of link-local and multicast addresses come and go while an interface settles.
+    let lines = all.lines().filter(|line| !line.contains("fe80::") && !line.contains("ff00::"));
+    let counts_down = |word: &str| word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit());
+    let stays = |word: &&str| !["tentative", "linkdown"].contains(word) && !counts_down(word);
     lines.map(|line| line.split(' ').filter(stays).collect::<Vec<_>>().join(" ") + "\n").collect()
 }
 

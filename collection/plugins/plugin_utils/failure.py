@@ -1,0 +1,15 @@
+# Copyright: (c) 2026, lvs.host founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person reads when a task cannot be done."""
+
+from __future__ import annotations
+
+
+class Failure(Exception):
+    """A sentence for the person who reads the result, and further keys of that result."""
+
+    def __init__(self, msg, **details):
+        super().__init__(msg)
+        self.details = details

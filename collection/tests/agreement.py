@@ -1,0 +1,55 @@
+"""Looks whether each module takes what its page says and nothing else: collection/tests/agreement.py DIRECTORY-OF-BINARIES"""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+MODULES = Path(__file__).parent.parent / 'plugins' / 'modules'
+# A value of another type than the documented one. What is raw is for the module to judge.
+WRONG = {'str': [], 'path': [], 'int': 'x', 'bool': 'x', 'dict': 'x', 'list': 'x', 'raw': {'a': {}}}
+
+
+def refusal(binary, task):
+    """Returns the sentence with which a binary refuses a task."""
+    answer = json.loads(subprocess.run([binary], input=json.dumps(task), capture_output=True, text=True, check=False).stdout)
+    return answer['msg'] if answer.get('failed') else f'{task} was not refused'
+
+
+def names(options):
+    return {name for option, details in options.items() for name in (option, *details.get('aliases', []))}
+
+
+def complaints(binary, options, within=None):
+    """Yields what differs between documented options and a binary; `within` is the option that they are suboptions of."""
+    def task(name, value):
+        return {within: {name: value}} if within else {name: value}
+
+    path = f'{within}.' if within else ''
+    taken = refusal(binary, task('no_such_option', 1)).partition('expected ')[2].removeprefix('one of ')
+    taken = set(re.split(', | or ', taken))
+    if taken != names(options):
+        yield f'only in the binary or only on the page: {sorted(taken ^ names(options))}'
+    for name, option in options.items():
+        said = refusal(binary, task(name, WRONG[option['type']]))
+        if f'cannot use option {path}{name}' not in said:
+            yield f'{path}{name} of another type than {option["type"]}: {said}'
+        yield from complaints(binary, option.get('suboptions', {}), name) if 'suboptions' in option else ()
+
+
+def main(directory):
+    failed = False
+    for page in sorted(MODULES.glob('*.py')):
+        documentation = yaml.safe_load(runpy.run_path(page)['DOCUMENTATION'])
+        for complaint in complaints(Path(directory, page.stem), documentation['options']):
+            print(f'{page.stem}: {complaint}', file=sys.stderr)
+            failed = True
+    sys.exit(failed)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs the packed collection for the oldest and the newest ansible-core, and for the one in target/venv, and tries with
+# each what a user does: read the pages, run a play over SSH, run the binaries without the collection.
+# As root, for the hosts of the play: collection/tests/versions.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tests=collection/tests
+
+work=$(mktemp -d) # a short path, as ssh makes sockets below it
+trap end EXIT
+export LVS_HOST_TEST_HOSTS=$work MOLECULE_HOST=$PWD/molecule/host
+touch "$work/ansible.cfg" # not the one of whoever runs this
+export ANSIBLE_CONFIG=$work/ansible.cfg ANSIBLE_HOME=$work/ansible ANSIBLE_SSH_CONTROL_PATH_DIR=$work/ssh ANSIBLE_NOCOLOR=1
+export ANSIBLE_COLLECTIONS_PATH=$work/collections
+path=$PATH
+
+main() {
+    local commands
+    target/venv/bin/python "$tests/agreement.py" target/modules
+    "$tests/reproducible.sh"
+    for version in oldest newest; do
+        if commands=$("$tests/ansible.sh" "$version"); then
+            try "$commands"
+        elif (($? == 3)); then
+            echo "ignored: the $version ansible-core, for the reason above"
+        else
+            exit 1
+        fi
+    done
+    try "$PWD/target/venv/bin"
+}
+
+# Tries it with the Ansible in a directory.
+try() {
+    export PATH=$1:$path
+    heading "$(ansible --version | sed -n 1p) $("$1/python" --version)"
+    rm -rf "$work/collections" "$work/ansible"
+    quietly ansible-galaxy collection install --offline "$(ls target/lvs-host-*.tar.gz)" --collections-path "$work/collections"
+    quietly ansible-galaxy collection verify --offline lvs.host
+    pages
+    for name in first second; do molecule/host start "$work/$name" "$name"; done
+    play
+    examples "$1"
+    for name in first second; do molecule/host stop "$work/$name"; done
+    quietly molecule/host run -- "$tests/bare.sh"
+    echo 'The binaries work without the collection'
+}
+
+end() {
+    for name in first second; do molecule/host stop "$work/$name"; done
+    rm -rf "$work"
+}
+
+heading() {
+    printf '\n== %s\n' "$*"
+}
+
+fail() {
+    echo "versions.sh: $*" >&2
+    exit 1
+}
+
+# What a command says matters only if it fails.
+quietly() {
+    "$@" >"$work/log" 2>&1 || {
+        tail -n 60 "$work/log"
+        fail "failed: $*"
+    }
+}
+
+pages() {
+    local name
+    for name in $(ls collection/plugins/modules | sed -n 's/\.py$//p'); do
+        quietly ansible-doc --type module "lvs.host.$name"
+        ! grep -q 'WARNING\|ERROR' "$work/log" || fail "ansible-doc complains: $(<"$work/log")"
+        quietly ansible-doc --list lvs.host
+        grep -q "^lvs.host.$name .*[a-z]" "$work/log" || fail "ansible-doc --list has no lvs.host.$name: $(<"$work/log")"
+    done
+    echo 'The pages can be read'
+}
+
+play() {
+    quietly ansible-playbook --inventory "$tests/inventory.yml" --diff -vvv "$tests/play.yml"
+    grep -q '+192.0.2.20/24 .*eth0:20' "$work/log" || fail "the play shows no diff: $(<"$work/log")"
+    ! grep 192.0.2.23 "$work/log" || fail 'the play shows what no_log hides'
+    echo 'The play did what it should over SSH'
+}
+
+examples() {
+    "$1/python" "$tests/examples.py" >"$work/examples.json"
+    quietly ansible-playbook --inventory "$tests/inventory.yml" --limit first "$work/examples.json"
+    grep '^first .*ok=' "$work/log"
+}
+
+main

@@ -6,11 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence versions sanity assembled collection modules
+.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence ipvs versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, aarch64, molecule, persistence, versions, sanity'
+	@echo 'make test        all tests: lint, unit, aarch64, molecule, persistence, ipvs, versions, sanity'
 	@echo 'make fuzz        minutes of random input'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
@@ -20,7 +20,7 @@ demo: assembled $(VENV)/ansible
 	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit aarch64 molecule persistence versions sanity
+test: lint unit aarch64 molecule persistence ipvs versions sanity
 
 lint:
 	cargo fmt --check
@@ -59,7 +59,8 @@ endif
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
-	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin
+	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin \
+	    ping=iputils-ping arping=iputils-arping tcpdump=tcpdump
 	molecule/test.sh
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
@@ -72,6 +73,16 @@ ifeq ($(shell id -u),0)
 	molecule/persistence.sh
 else
 	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
+endif
+
+# The LVS playbooks with real IPVS, which needs a kernel that has it: guests of QEMU.
+ipvs: assembled $(VENV)/molecule
+ifeq ($(shell id -u),0)
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	if molecule/guest need; then molecule/test.sh test -s ipvs; \
+	else echo 'ignored: molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
+else
+	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
 endif
 
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.

@@ -40,12 +40,16 @@ def parse():
 
 
 def sources():
-    """Returns the files of this directory, path in the collection to content and mode."""
+    """Returns the files of this directory and the playbooks, path in the collection to content and mode."""
     files = {}
     for path in HERE.rglob('*'):
         relative = path.relative_to(HERE)
         if path.is_file() and not SKIPPED.intersection(relative.parts):
             files[relative] = (path.read_bytes(), 0o644)
+    playbooks = HERE.parent / 'playbooks'
+    for path in playbooks.rglob('*'):
+        if path.suffix in ('.yml', '.md'):
+            files[Path('playbooks') / path.relative_to(playbooks)] = (path.read_bytes(), 0o644)
     license_file = HERE.parent / 'LICENSE'
     if license_file.is_file():
         files[Path('LICENSE')] = (license_file.read_bytes(), 0o644)

@@ -234,6 +234,14 @@ networkd() {
     is "a reload drops what is not stored" hasnt eth0 eth0:8
     is "and keeps what is" has eth0 eth0:1
     is "that networkd may bring it back is said" says "networkctl reload" "$labelled, \"state\": \"absent\""
+    # The other trap: what networkd is told to keep and does not know becomes the primary of its prefix.
+    run sed -i '/^\[Network\]/a KeepConfiguration=static' /etc/systemd/network/10-lan.network
+    run networkctl reload
+    is "an address to keep comes" changes "$labelled"
+    run networkctl reload
+    run networkctl reconfigure eth0
+    sleep 2
+    is "the interface's own stays the primary, and the alias a secondary" has_each "${siblings[0]}" "${vips[0]}"
     keepalived_is_left_alone
 }
 

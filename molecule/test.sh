@@ -12,12 +12,16 @@ export PATH=$PWD/target/venv/bin:$PATH
 MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
 export MOLECULE_EPHEMERAL_DIRECTORY
 trap 'rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"' EXIT
+
 # Whatever belongs to a host knows this directory by its environment, but for what a systemd started, which ends with its host.
 left_behind() {
+    local self=$BASHPID processes
     find "$MOLECULE_EPHEMERAL_DIRECTORY" -path '*/hosts/*'
     grep -F "$MOLECULE_EPHEMERAL_DIRECTORY" /proc/self/mounts || true
-    grep -lszF "MOLECULE_EPHEMERAL_DIRECTORY=$MOLECULE_EPHEMERAL_DIRECTORY" /proc/[0-9]*/environ |
-        cut -d/ -f3 | grep -vwe $$ -e $BASHPID | xargs -r ps -ww -o pid=,args= -p || true
+    processes=$(grep -lszF "MOLECULE_EPHEMERAL_DIRECTORY=$MOLECULE_EPHEMERAL_DIRECTORY" /proc/[0-9]*/environ |
+        cut -d/ -f3 | grep -vwe $$ -e "$self" | paste -sd,) || true
+    # Those that have just listed them are gone by now.
+    [[ -z $processes ]] || ps -ww -o pid=,args= -p "$processes" || true
 }
 
 (($#)) || set -- test --all --exclude ipvs

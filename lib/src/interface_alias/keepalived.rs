@@ -44,16 +44,18 @@ fn collect(path: &Path, depth: usize, found: &mut BTreeSet<IpAddr>) -> Result<()
     let mut listing = false;
     for line in text.lines() {
         let line = line.split(['#', '!']).next().unwrap_or_default();
-        let mut words = line.split_whitespace().peekable();
-        match words.peek() {
-            Some(&"include") if depth > 0 => include(path, words.nth(1).unwrap_or_default(), depth, found)?,
-            Some(&("virtual_ipaddress" | "virtual_ipaddress_excluded")) => listing = true,
-            _ => {}
+        let mut words = line.split_whitespace();
+        if words.clone().next() == Some("include") && depth > 0 {
+            include(path, words.nth(1).unwrap_or_default(), depth, found)?;
         }
         for word in words {
             let address = word.split('/').next().unwrap_or_default();
             found.extend(address.parse::<IpAddr>().ok().filter(|_| listing));
-            listing &= word != "}";
+            listing = match word {
+                "virtual_ipaddress" | "virtual_ipaddress_excluded" => true,
+                "}" => false,
+                _ => listing,
+            };
         }
     }
     Ok(())
@@ -79,10 +81,13 @@ mod tests {
         let text = "vrrp_instance a {\n  unicast_src_ip 192.0.2.1\n  virtual_ipaddress {\n    192.0.2.10/24 dev eth0 label eth0:1\n    # 192.0.2.11\n    2001:db8::10\n  }\n  virtual_ipaddress_excluded { 192.0.2.12 }\n  track { 192.0.2.13 }\n}\ninclude more/*.conf\n";
         std::fs::write(&file, text).unwrap();
         std::fs::create_dir(directory.path().join("more")).unwrap();
-        std::fs::write(directory.path().join("more/b.conf"), "virtual_ipaddress\n{\n192.0.2.14\n}\n")
-            .unwrap();
+        std::fs::write(
+            directory.path().join("more/b.conf"),
+            "virtual_ipaddress\n{\n192.0.2.14\n}\nvrrp_instance b { virtual_ipaddress { 192.0.2.15 } }\n",
+        )
+        .unwrap();
         let found: Vec<String> = addresses(&file).unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.0.2.10", "192.0.2.12", "192.0.2.14", "2001:db8::10"]);
+        assert_eq!(found, ["192.0.2.10", "192.0.2.12", "192.0.2.14", "192.0.2.15", "2001:db8::10"]);
         assert!(addresses(&directory.path().join("none")).unwrap().is_empty());
     }
 }

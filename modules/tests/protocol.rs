@@ -49,7 +49,7 @@ fn host() -> String {
 }
 
 #[test]
-fn arguments_come_from_the_named_file_or_from_standard_input() {
+fn arguments_come_from_the_named_file_or_from_standard_input_or_are_the_argument() {
     enter_host();
     let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false}).to_string();
     let directory = tempfile::tempdir().unwrap();
@@ -59,6 +59,7 @@ fn arguments_come_from_the_named_file_or_from_standard_input() {
     assert_eq!(changed(&run(Command::new(SYSCTL).arg(&file), "")), json!(true));
     assert_eq!(changed(&run(Command::new(SYSCTL).arg("-"), &task)), json!(false));
     assert_eq!(changed(&run(&mut Command::new(SYSCTL), &task)), json!(false));
+    assert_eq!(changed(&run(Command::new(SYSCTL).arg(task.replace("1}", "0}")), &task)), json!(true));
 }
 
 #[test]

@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.lvs.host.plugins.plugin_utils import script
 from ansible_collections.lvs.host.plugins.plugin_utils.binary import read_binaries
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
+from ansible_collections.lvs.host.plugins.plugin_utils.master import prefer_master
 
 
 def read_answer(output):
@@ -68,23 +69,23 @@ class Runner(ActionBase):
     def _answer(self, task_vars):
         if self._task.async_val:
             raise Failure(f'cannot run {self.BINARY} with async, which needs Python on the target: a task takes milliseconds, so remove async and poll')
+        prefer_master(self._connection, self._display)
         may_upload = self._may_upload(task_vars)
         binaries = read_binaries(self.BINARY)
         arguments = self._arguments()
-        directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])
-        output = self._shell(script.look(binaries, directories, self._compute_environment_string()), arguments)
+        output = self._look(binaries, may_upload, arguments)
         answer = read_answer(output)
         missing = read_mark('MISS', output)
         if answer is None and missing is not None:
             machine, unused, tool = missing.partition(' ')
             binary = self._choose(binaries, machine, may_upload)
-            output = self._install(binary, tool, arguments)
+            output = self._install(binary, tool, arguments.encode() + b'\n')
             answer = read_answer(output)
         elif answer is None and read_mark('RUN', output) is None:
             raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
         elif answer is None and may_upload:
             # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
-            self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()), b'\n')
+            self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()))
         if answer is None:
             raise Failure(f'cannot get an answer from {self.BINARY}, which {describe(output)}',
                           module_stdout=output['stdout'], module_stderr=output['stderr'], rc=output['rc'])
@@ -96,6 +97,14 @@ class Runner(ActionBase):
         if choice not in ('auto', 'never'):
             raise Failure(f'cannot use lvs_host_upload {choice}: it is auto or never')
         return choice == 'auto'
+
+    def _look(self, binaries, may_upload, arguments):
+        directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])
+        environment = self._compute_environment_string()
+        # What is hidden stays out of command lines, which other users can read.
+        if self._task.no_log or len(arguments) > script.INLINE:
+            return self._shell(script.look(binaries, directories, '-', environment), arguments.encode())
+        return self._shell(script.look(binaries, directories, arguments, environment))
 
     def _choose(self, binaries, machine, may_upload):
         if machine not in binaries:
@@ -125,8 +134,8 @@ class Runner(ActionBase):
         task = self._task
         arguments = dict(self.ARGUMENTS.check(task.args), _ansible_check_mode=task.check_mode, _ansible_diff=task.diff,
                          _ansible_no_log=bool(task.no_log), _ansible_verbosity=self._display.verbosity)
-        # str: vaulted values and dates.
-        return json.dumps(arguments, default=str).encode() + b'\n'
+        # str: vaulted values and dates. Each shell that a quote passes would need more quotes for it.
+        return json.dumps(arguments, default=str).replace("'", r'\u0027')
 
     def _home(self):
         """Returns, for a shell, the home of the user who executes: in one of the user who logs in, that user could become root."""
@@ -154,17 +163,19 @@ class Runner(ActionBase):
             remote_tmp = shlex.quote(remote_tmp)
         return [self._cache(), remote_tmp] + [shlex.quote(place) for place in self.get_shell_option('system_tmpdirs', default=['/var/tmp', '/tmp'])]
 
-    def _shell(self, text, data):
-        """Runs a script of sh with data on its standard input."""
+    def _shell(self, text, data=b''):
+        """Runs a script of sh, with data on its standard input if there are any."""
+        command = f'/bin/sh -c {shlex.quote(text)}'
         become = self._connection.become
         # su can read it as well as sudo, although Ansible does not make use of that.
         if self._connection.has_pipelining and (not become or become.pipelining or become.name == 'su'):
             # False: the user's own shell starts sh, and no further process is waited for, as for raw.
-            output = self._low_level_execute_command(f'/bin/sh -c {shlex.quote(text)}', in_data=data, executable=False)
+            # An empty line, as ssh would ask for a terminal without data.
+            output = self._low_level_execute_command(command, in_data=data or b'\n', executable=False)
             if not (become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
                 return output
         # With data on it, standard input is no terminal, and there are a sudo (requiretty), a su and connections that want one.
-        return self._shell_with_file(text, data)
+        return self._shell_with_file(text, data) if data else self._low_level_execute_command(command)
 
     def _shell_with_file(self, text, data):
         """Runs a script with data that goes ahead in a file of its own."""

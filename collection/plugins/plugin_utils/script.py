@@ -4,7 +4,7 @@
 
 """What the target's shell does: look for a module's binary and run it, or take it in and run it.
 
-Both scripts get a task's arguments as one line on standard input, and run in whatever sh is (dash, bash, BusyBox's ash).
+Both scripts run in whatever sh is (dash, bash, BusyBox's ash). A task's arguments are in the first, or come as one line on standard input.
 They say what the runner must know in lines that begin with LVS-HOST: RUN is said before a file that was there is started, MISS where
 none could be, FAIL where none could be put, NOTE where it could not be kept.
 """
@@ -17,6 +17,10 @@ from ansible_collections.lvs.host.plugins.plugin_utils.binary import cksum
 
 # Where a distribution's package, or an administrator, may put the binaries for all users.
 PACKAGED = '/usr/libexec/lvs-host'
+
+# Characters of arguments that fit into a command: OpenSSH's server takes none of its standard input before it has started it, which
+# would cost a round trip. Dropbear takes commands of up to 9000 bytes, and the script, quoted for several shells, is as long as this.
+INLINE = 4096
 
 # What tells the hash of a file on standard input, best first, and what it must tell of a content.
 HASHES = {
@@ -40,7 +44,7 @@ case "$2 ${{11}} ${{15}}" in d????-??-?*" -"????-??-?*" $s") ;; *) return ;; esa
 [ "$4" = 0 ] || [ -O "$1" ] || return
 [ "${{13}}" = 0 ] || [ -O "$1/$n" ] || return
 echo LVS-HOST-RUN
-{environment} "$1/$n" -
+{environment} "$1/$n" "$a"
 r=$?
 [ $r = 126 ] || [ $r = 127 ] || exit $r
 }}'''
@@ -86,10 +90,14 @@ m=$(mv -f "$t" "$d/{name}" 2>&1) || fail "$m"
 printf "%s\\n" "$arguments" | {environment} "$d/{name}" -'''
 
 
-def look(binaries, directories, environment):
-    """Returns the script that runs the binary where one of the directories has it, else says LVS-HOST-MISS, the machine and a HASHES."""
+def look(binaries, directories, arguments, environment):
+    """Returns the script that runs the binary where one of the directories has it, else says LVS-HOST-MISS, the machine and a HASHES.
+
+    Its arguments are JSON, or - if they come on standard input.
+    """
     names = ' '.join(f'{machine}) n={binary.name} s={binary.size} ;;' for machine, binary in sorted(binaries.items()))
     return '\n'.join((
+        f'a={shlex.quote(arguments)}',
         MACHINE,
         f'case $m in {names} *) n=- ;; esac',
         RUN.format(environment=environment),

@@ -88,7 +88,7 @@ endif
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.
 versions: collection
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
+	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server dash=dash busybox=busybox-static
 	collection/tests/versions.sh
 else
 	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'

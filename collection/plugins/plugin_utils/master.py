@@ -38,7 +38,7 @@ def prefer_master(connection, display):
             # Nothing was run, and ssh and Ansible know best how to say why.
             return start(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
         if output[0] == 255:
-            raise AnsibleConnectionFailure(f'The connection to {connection.host} ended before the command did: {output[2].decode(errors="replace")}')
+            raise AnsibleConnectionFailure(f'The connection to {connection.host} ended before the command did')
         return output
 
     connection._bare_run = bare_run

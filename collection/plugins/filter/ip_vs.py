@@ -36,7 +36,8 @@ EXAMPLES = r'''
 RETURN = r'''
 _value:
   description:
-    - The services. Each has V(protocol), V(scheduler), V(servers), and V(vip) and V(port), or V(fwmark).
+    - The services. Each has V(protocol), V(name), V(scheduler), V(servers), their V(weight) in all, and V(vip) and V(port), or
+      V(fwmark).
     - Each server has V(address), V(port), V(method), which is V(dr), V(nat), V(tun) or V(local), and V(weight).
   type: list
   elements: dict
@@ -54,14 +55,21 @@ def ip_vs(text):
             continue
         if words[0] in ('TCP', 'UDP', 'SCTP'):
             vip, port = endpoint(words[1])
-            services.append({'protocol': words[0], 'vip': vip, 'port': port, 'scheduler': words[2], 'servers': []})
+            services.append(service(words, f'{vip} port {port}', vip=vip, port=port))
         elif words[0] == 'FWM':
-            services.append({'protocol': 'FWM', 'fwmark': int(words[1], 16), 'scheduler': words[2], 'servers': []})
+            mark = int(words[1], 16)
+            services.append(service(words, f'firewall mark {mark}', fwmark=mark))
         elif words[0] == '->' and services:
             address, port = endpoint(words[1])
             server = {'address': address, 'port': port, 'method': METHODS.get(words[2], words[2]), 'weight': int(words[3])}
             services[-1]['servers'].append(server)
+            services[-1]['weight'] += server['weight']
     return services
+
+
+def service(words, name, **key):
+    """Returns a service that has no servers yet."""
+    return {'protocol': words[0], 'name': name, **key, 'scheduler': words[2], 'weight': 0, 'servers': []}
 
 
 def endpoint(text):

@@ -36,8 +36,12 @@ options:
     description: Where those of IPv6 are, if somewhere else.
     type: str
   state:
-    description: Whether they are there.
+    description: Whether they are there. With V(absent) they go whatever their labels and prefixes are.
     type: str
+  variable:
+    description: What a message calls the list.
+    type: str
+    default: lvs_vips
 '''
 
 EXAMPLES = r'''
@@ -54,34 +58,39 @@ _value:
 '''
 
 
-def vips(entries, single=False, interface=None, interface6=None, state=None):
+def vips(entries, single=False, interface=None, interface6=None, state=None, variable='lvs_vips'):
     """Returns one alias for each virtual IP."""
     if not isinstance(entries, list):
-        raise AnsibleFilterError(f'lvs_vips is no list: write [{entries}]')
-    aliases = [alias(entry, single) for entry in entries]
+        raise AnsibleFilterError(f'{variable} is no list: write [{entries}]')
+    aliases = [alias(entry, single, variable) for entry in entries]
+    if state == 'absent':
+        # Whatever its label and its prefix are: what stays of a real server's would be answered for.
+        aliases = [{'address': item['address']} for item in aliases]
     for item in aliases:
         name = interface6 if interface6 and ':' in item['address'] else interface
         item.update({key: value for key, value in {'name': name, 'state': state}.items() if value})
     addresses = [item['address'] for item in aliases]
     for address in addresses:
         if addresses.count(address) > 1:
-            raise AnsibleFilterError(f'lvs_vips has {address} twice: write it once')
+            raise AnsibleFilterError(f'{variable} has {address} twice: write it once')
     return aliases
 
 
-def alias(entry, single):
+def alias(entry, single, variable):
     """Returns the alias for one virtual IP."""
     entry = dict(entry) if isinstance(entry, dict) else {'address': entry}
     if unknown := set(entry) - {'address', 'label'}:
-        raise AnsibleFilterError(f'lvs_vips has an entry with {sorted(unknown)[0]}: it takes address and label')
+        raise AnsibleFilterError(f'{variable} has an entry with {sorted(unknown)[0]}: it takes address and label')
     text = str(entry.get('address', ''))
     try:
         vip = ipaddress.ip_interface(text)
     except ValueError:
-        raise AnsibleFilterError(f'lvs_vips has "{text}", which is no IP address: write one like 192.0.2.10') from None
+        raise AnsibleFilterError(f'{variable} has "{text}", which is no IP address: write one like 192.0.2.10') from None
+    if vip.ip.is_link_local or vip.ip.is_loopback or vip.ip.is_multicast or vip.ip.is_unspecified:
+        raise AnsibleFilterError(f'{variable} has {text}, which no client reaches: write one like 192.0.2.10')
     length = vip.network.prefixlen
     if single and length != vip.max_prefixlen:
-        raise AnsibleFilterError(f'lvs_vips has {text}: on a real server the prefix makes all of {vip.network} '
+        raise AnsibleFilterError(f'{variable} has {text}: on a real server the prefix makes all of {vip.network} '
                                  f'its own, and cuts it off from that network; write {vip.ip}')
     deprecated = {'preferred_lft': '0'} if vip.version == 6 and length == vip.max_prefixlen else {}
     return {**entry, 'address': str(vip.ip), 'prefix': length, **deprecated}

@@ -35,7 +35,7 @@ def read_answer(output):
 
 def read_mark(mark, output):
     """Returns what a script said under a mark, or None."""
-    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
+    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|^LVS-HOST-|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
     return found.group(1) if found else None
 
 
@@ -69,7 +69,7 @@ class Runner(ActionBase):
     def _answer(self, task_vars):
         if self._task.async_val:
             raise Failure(f'cannot run {self.BINARY} with async, which needs Python on the target: a task takes milliseconds, so remove async and poll')
-        prefer_master(self._connection, self._display)
+        prefer_master(self._connection, script.STARTED.encode(), self._display)
         may_upload = self._may_upload(task_vars)
         binaries = read_binaries(self.BINARY)
         arguments = self._arguments()
@@ -82,7 +82,7 @@ class Runner(ActionBase):
             binary = self._choose(binaries, machine, may_upload)
             output = self._install(binary, tool, arguments.encode() + b'\n')
             answer = read_answer(output)
-        elif answer is None and read_mark('RUN', output) is None:
+        elif answer is None and script.STARTED not in output['stdout']:
             raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
         elif answer is None and may_upload:
             # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.

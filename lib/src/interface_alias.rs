@@ -201,14 +201,8 @@ impl InterfaceAlias {
             }
         }
         let gone = planned.iter().filter(|(_, change)| change.after.is_none());
-        let mut gone: Vec<_> = gone.filter_map(|(alias, change)| Some((*alias, change.before?))).collect();
-        // Secondaries before their primary: the other way round the kernel promotes one after the other, which takes minutes.
-        gone.sort_by_key(|(_, address)| !address.status.secondary);
-        let goes: HashSet<&Alias> = gone.iter().map(|(alias, _)| *alias).collect();
-        let promote = now.iter().any(|(alias, address)| {
-            alias.interface == link.name && address.status.secondary && !goes.contains(alias)
-        });
-        kernel.remove_all(link, promote, &gone)?;
+        let gone: Vec<_> = gone.filter_map(|(alias, change)| Some((*alias, change.before?))).collect();
+        kernel.remove_all(link, &gone)?;
         self.operate(kernel, link, now, plan)?;
         let added = planned.iter().filter_map(|(alias, change)| Some((*alias, change.after?)));
         kernel.settle(&link.name, &added.collect::<Vec<_>>())

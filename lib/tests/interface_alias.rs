@@ -80,6 +80,32 @@ fn a_label_holds_one_address_and_a_new_one_replaces_it() {
 }
 
 #[test]
+fn what_becomes_a_secondary_in_the_same_task_outlives_its_primary() {
+    let task = |aliases: Value| json!({"name": "v0", "prefix": 24, "aliases": aliases});
+    for (aliases, left) in [
+        (json!([{"address": "192.0.2.11", "label": 1}]), vec!["192.0.2.11/24 v0:1"]),
+        (
+            json!([{"address": "192.0.2.9", "label": 9}, {"address": "192.0.2.10", "label": 2}]),
+            vec!["192.0.2.9/24 v0:9", "192.0.2.10/24 v0:2 secondary"],
+        ),
+    ] {
+        enter_network();
+        ip("address add 192.0.2.10/24 dev v0 label v0:1");
+        ip("route add default via 192.0.2.254");
+        assert!(apply(task(aliases)));
+        assert_eq!(shown(), left);
+        assert!(ip("route show").contains("default via 192.0.2.254"), "{}", ip("route show"));
+    }
+    // A change of the primary makes a primary of the secondary that is to go.
+    enter_network();
+    ip("address add 192.0.2.10/24 dev v0 label v0:1");
+    ip("address add 192.0.2.11/24 dev v0 label v0:2");
+    let gone = json!({"address": "192.0.2.11", "state": "absent"});
+    assert!(apply(task(json!([{"address": "192.0.2.10", "label": 3}, gone]))));
+    assert_eq!(shown(), ["192.0.2.10/24 v0:3"]);
+}
+
+#[test]
 fn another_prefix_length_is_replaced_under_the_tasks_label_and_refused_elsewhere() {
     enter_network();
     ip("address add 192.0.2.10/24 dev v0 label v0:1");

@@ -8,6 +8,7 @@ mod address;
 mod announcement;
 mod cidr;
 mod conflict;
+mod contradiction;
 mod frame;
 mod index;
 mod item;
@@ -150,7 +151,7 @@ impl InterfaceAlias {
         if names.iter().all(|(written, own)| written == own) {
             return Ok(wishes);
         }
-        options::fit_together(wishes)
+        contradiction::fit_together(wishes)
     }
 
     /// Returns where a boot finds the addresses, if the task is about that.
@@ -174,14 +175,16 @@ impl InterfaceAlias {
         let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
             aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
         };
-        for wish in wishes {
+        // What is to go goes first, so that nothing is kept for the sake of the label that it had.
+        let (present, absent): (Vec<_>, Vec<_>) = wishes.iter().partition(|wish| wish.present);
+        for wish in absent.into_iter().chain(present) {
             let Some(alias) = wish.wanted() else {
                 remove(&mut then, index.unwanted(wish)?);
                 continue;
             };
             remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
             let item = Item::Address(alias);
-            let present = now.get(&item).and_then(Value::address);
+            let present = then.get(&item).and_then(Value::address);
             if let Some(wanted) = wish.applied(present) {
                 then.insert(item, Value::Address(wanted));
             }

@@ -1,6 +1,5 @@
 //! The options of the task.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
+use super::contradiction;
 use super::item::Alias;
 use super::label::{self, Label};
 use super::persistence::Persist;
@@ -159,29 +159,12 @@ impl TryFrom<Arguments> for Options {
                 .map(|(number, item)| item.with_defaults(&arguments, number).and_then(Wish::try_from))
                 .collect::<Result<_>>()?,
         };
-        let wishes = fit_together(wishes)?;
+        if wishes.is_empty() {
+            return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
+        }
+        let wishes = contradiction::fit_together(wishes)?;
         Ok(Self { wishes, netns, wait, purge, check_conflict, announce, persist })
     }
-}
-
-/// Returns the same wishes if no address is wanted twice and none both present and absent.
-pub(super) fn fit_together(wishes: Vec<Wish>) -> Result<Vec<Wish>> {
-    if wishes.is_empty() {
-        return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
-    }
-    let mut seen = HashSet::new();
-    for wish in &wishes {
-        let prefix = wish.prefix.filter(|_| wish.address.is_some_and(|address| address.is_ipv4()));
-        if let Some(address) = wish.address
-            && !seen.insert((&wish.interface, address, prefix))
-        {
-            return Err(Error::invalid(format!(
-                "cannot use aliases: {address} on {} is there twice; give it once",
-                wish.interface
-            )));
-        }
-    }
-    Ok(wishes)
 }
 
 impl Arguments {

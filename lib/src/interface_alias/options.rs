@@ -291,7 +291,7 @@ impl Wish {
         // Detection is tried anew, as another host may have given the address up.
         set.dadfailed = false;
         if let Some(deprecated) = asked.deprecated {
-            set.deprecated = deprecated;
+            (set.deprecated, set.dynamic) = (deprecated, false);
             wanted.status.preferred = if deprecated { 0 } else { FOREVER };
             wanted.status.valid = FOREVER;
         }

@@ -49,6 +49,8 @@ pub struct Sysctl {
     files: OnceCell<Vec<Rc<Path>>>,
     /// The copies that were made of files, by the file.
     backups: RefCell<BTreeMap<PathBuf, PathBuf>>,
+    /// What was made for files that were not there, by the file.
+    made: RefCell<BTreeMap<PathBuf, Vec<PathBuf>>>,
 }
 
 impl TryFrom<options::Arguments> for Sysctl {
@@ -61,6 +63,7 @@ impl TryFrom<options::Arguments> for Sysctl {
             scope: OnceCell::new(),
             files: OnceCell::new(),
             backups: RefCell::default(),
+            made: RefCell::default(),
         })
     }
 }
@@ -203,11 +206,27 @@ impl Sysctl {
         let Some(text) = self.planned_text(path, plan)? else {
             return Ok(());
         };
+        let made = self.made.borrow_mut().remove(path);
+        match (made, file::missing(path)?) {
+            (Some(made), _) if text.is_empty() => file::unmake(&made),
+            (_, missing) if missing.is_empty() => self.replace_file(path, &text),
+            (_, missing) => self.make_file(path, &text, missing),
+        }
+    }
+
+    /// Writes a file that was not there, nor were the directories among `missing`; the way back removes them.
+    fn make_file(&self, path: &Path, text: &[u8], missing: Vec<PathBuf>) -> Result<()> {
+        file::replace(path, text, file::MODE)?;
+        self.made.borrow_mut().insert(path.to_owned(), missing);
+        Ok(())
+    }
+
+    fn replace_file(&self, path: &Path, text: &[u8]) -> Result<()> {
         let way_back = self.backups.borrow_mut().remove(path);
         if self.options.backup && way_back.is_none() {
             self.backups.borrow_mut().extend(file::back_up(path)?.map(|copy| (path.to_owned(), copy)));
         }
-        let written = file::replace(path, &text, file::MODE);
+        let written = file::replace(path, text, file::MODE);
         // A copy of what is there again is of no use.
         let useless = match written {
             Err(_) => self.backups.borrow_mut().remove(path),

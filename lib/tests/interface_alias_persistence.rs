@@ -66,6 +66,7 @@ impl Host {
     fn with_netplan(&self) -> &Self {
         let state = "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-lan.network\n";
         self.put("etc/netplan/50-lan.yaml", "network: {ethernets: {lan: {addresses: [192.0.2.1/24]}}}\n")
+            .put(NETPLANS, "[Match]\nName=v0\n\n[Network]\nAddress=192.0.2.1/24\n")
             .put(&format!("run/systemd/netif/links/{}", index("v0")), state)
     }
 
@@ -100,6 +101,7 @@ impl Host {
 const PROFILE: &str = "etc/NetworkManager/system-connections/lan.nmconnection";
 const DROP_IN: &str = "etc/systemd/network/10-lan.network.d/lvs-host-v0.conf";
 const STANZAS: &str = "etc/network/interfaces.d/lvs-host-v0";
+const NETPLANS: &str = "run/systemd/network/10-netplan-lan.network";
 const YAML: &str = "etc/netplan/90-lvs-host-v0.yaml";
 
 fn index(interface: &str) -> u32 {
@@ -288,13 +290,82 @@ fn interfaces_that_are_not_read_or_shared_are_said() {
     assert!(error.contains("source /etc/network/interfaces.d/*"), "{error}");
     let host = Host::new();
     host.with_networkd().put("etc/systemd/network/10-lan.network", "[Match]\nName=v*\n");
-    assert!(host.apply(alias()).warnings[0].contains("put Name=v0 there"));
+    assert!(host.apply(alias()).warnings[0].contains("have it match v0 alone"));
     let host = Host::new();
     host.with_networkd().put(
         "run/systemd/netif/links/77",
         "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-lan.network\n",
     );
     assert!(host.refuse(alias()).contains("is for interface 77 too"));
+}
+
+#[test]
+fn a_definition_of_netplan_for_other_interfaces_too_or_of_another_kind_is_said() {
+    let host = Host::new();
+    host.with_netplan().put(NETPLANS, "[Match]\nName=v*\n");
+    assert!(host.apply(alias()).warnings[0].contains("have it match v0 alone"));
+    let state = format!("ADMIN_STATE=configured\nNETWORK_FILE=/{NETPLANS}\n");
+    host.put("run/systemd/netif/links/77", &state);
+    let error = host.refuse(json!({"name": "v0", "address": "192.0.2.11/32", "persist": "auto"}));
+    assert!(error.contains("with netplan") && error.contains("is for interface 77 too"), "{error}");
+    // Under another key Netplan refuses all of its files.
+    for (kind, key) in [("sit", None), ("dummy", None), ("bridge", Some("\"bridges\": {\n      \"lan\""))] {
+        let host = Host::new();
+        host.with_netplan()
+            .put(&NETPLANS.replace(".network", ".netdev"), &format!("[NetDev]\nKind={kind}\n"));
+        if let Some(key) = key {
+            host.apply(alias());
+            assert!(host.text(YAML).contains(key), "{}", host.text(YAML));
+        } else {
+            assert!(host.refuse(alias()).contains(&format!("it is a {kind}")));
+        }
+    }
+}
+
+#[test]
+fn what_the_person_stored_is_found_however_it_is_written() {
+    for text in [
+        "iface v0 inet dhcp\n up ip addr add 192.0.2.10/32 dev v0\n",
+        "iface v0 inet dhcp\n post-up /sbin/ifconfig v0:1 192.0.2.10 netmask 255.255.255.255\n",
+        "iface \\\n v0:3 inet static\n address \\\n  192.0.2.10/32\n",
+    ] {
+        let host = Host::new();
+        host.with_ifupdown().put("etc/network/interfaces.d/mine", text);
+        assert!(host.refuse(alias()).contains("has the address"), "{text}");
+    }
+    for text in ["iface v0 inet dhcp\n up ip route add default via 192.0.2.10\n", "# address 192.0.2.10\n"] {
+        let host = Host::new();
+        host.with_ifupdown().put("etc/network/interfaces.d/mine", text);
+        assert_eq!(host.changes(alias()), 2, "{text}");
+    }
+    let host = Host::new();
+    let anchored =
+        "network:\n  ethernets:\n    lan:\n      addresses:\n      - &vip 192.0.2.10/32 # to: all\n";
+    host.with_netplan().put("etc/netplan/60-more.yaml", anchored);
+    assert!(host.refuse(alias()).contains("60-more.yaml, which we did not write, has the address"));
+}
+
+#[test]
+fn a_file_that_the_person_has_ifupdown_read_is_found_however_it_is_written() {
+    let host = Host::new();
+    for (line, is_read) in [
+        ("source-directory /etc/network/interfaces.d/", true),
+        ("source-directory interfaces.d", true),
+        ("source /etc//network/./interfaces.d/*", true),
+        ("  source\tinterfaces.d/*", true),
+        ("source \\\n interfaces.d/lvs-*", true),
+        ("source /etc/network/*", false),
+        ("source /etc/network/interfaces.d/*.cfg", false),
+    ] {
+        host.with_ifupdown();
+        // A comment in the letters of old is none of our business.
+        let text = [line.as_bytes(), b"\n# Br\xfccke\niface v0 inet manual\n"].concat();
+        fs::write(host.path("etc/network/interfaces"), text).unwrap();
+        match host.task(alias()).check() {
+            Ok(_) => assert!(is_read, "{line}"),
+            Err(error) => assert!(!is_read && error.sentence().contains("does not read"), "{line}: {error}"),
+        }
+    }
 }
 
 #[test]

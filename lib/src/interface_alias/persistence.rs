@@ -29,7 +29,7 @@ use super::options::{Purge, Wish};
 use crate::file;
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
-use files::text;
+use files::{foreign, text};
 use ifstate::IfState;
 
 /// Which network manager brings the addresses back after a boot.
@@ -225,7 +225,7 @@ impl Store {
     /// Returns the file other than ours that brings `address`, or any under `label`.
     fn brought_elsewhere(&self, address: Option<IpAddr>, label: Option<&str>) -> Result<Option<&Path>> {
         for path in &self.elsewhere {
-            if self.form.brings(&text(path)?, address, label) {
+            if self.form.brings(&foreign(path)?, address, label) {
                 return Ok(Some(path));
             }
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{assignments, entries, inside, matching, text};
+use super::files::{assignments, entries, foreign, inside, matching};
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
 };
@@ -33,7 +33,7 @@ struct Sections {
 
 /// Returns the file by which networkd manages the interface with a number, if it does.
 pub(super) fn network_file(root: &Path, index: u32) -> Result<Option<PathBuf>> {
-    let state = text(&root.join(LINKS).join(index.to_string()))?;
+    let state = foreign(&root.join(LINKS).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("ADMIN_STATE").is_some_and(|state| *state != "unmanaged");
     Ok(state.get("NETWORK_FILE").filter(|_| is_managed).map(|file| inside(root, file)))
@@ -52,27 +52,34 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
 
 /// Returns the drop-in beside the file by which networkd manages a device.
 fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
-    if let Some(other) = shared_with(root, device, network)? {
-        return Err(Error::invalid(format!(
-            "cannot keep addresses of {} with networkd: {} is for interface {other} too, which would get them as well; give {0} a file of its own",
-            device.name,
-            network.display()
-        )));
-    }
+    let warning = sharing(root, Persist::Networkd, device, network)?;
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
     let others = matching(&directory.join("*.conf"))?.into_iter();
     let elsewhere = others.filter(|path| *path != file).chain([network.to_owned()]).collect();
-    let warning = (!names(&text(network)?, &device.name)).then(|| {
-        format!(
-            "{} is for every interface that it matches, and each would get the addresses of {}; put Name={1} there",
-            network.display(),
-            device.name
-        )
-    });
     let form = Sections { interface: device.name.clone(), head: "", warning };
     Ok(store(device, file, elsewhere, form))
+}
+
+/// Returns what to know of networkd's file for a device if it is for others too, or an error if one of them is there.
+pub(super) fn sharing(
+    root: &Path,
+    manager: Persist,
+    device: &Device,
+    network: &Path,
+) -> Result<Option<String>> {
+    let (name, network_name) = (&device.name, network.display());
+    match shared_with(root, device, network)? {
+        Some(other) => Err(Error::invalid(format!(
+            "cannot keep addresses of {name} with {}: {network_name} is for interface {other} too, which would get them as well; give {name} a file of its own",
+            manager.word()
+        ))),
+        None if names(&foreign(network)?, name) => Ok(None),
+        None => Ok(Some(format!(
+            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
+        ))),
+    }
 }
 
 fn store(device: &Device, file: PathBuf, elsewhere: Vec<PathBuf>, form: Sections) -> Store {

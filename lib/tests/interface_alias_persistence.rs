@@ -339,10 +339,37 @@ fn what_the_person_stored_is_found_however_it_is_written() {
         assert_eq!(host.changes(alias()), 2, "{text}");
     }
     let host = Host::new();
+    host.with_networkd()
+        .put("run/systemd/network/10-lan.network.d/a.conf", "[Network]\nAddress=192.0.2.10/32\n");
+    assert!(host.refuse(alias()).contains("a.conf, which we did not write, has the address"));
+    let host = Host::new();
     let anchored =
         "network:\n  ethernets:\n    lan:\n      addresses:\n      - &vip 192.0.2.10/32 # to: all\n";
     host.with_netplan().put("etc/netplan/60-more.yaml", anchored);
     assert!(host.refuse(alias()).contains("60-more.yaml, which we did not write, has the address"));
+}
+
+#[test]
+fn a_profile_never_loses_its_gateway_nor_the_last_address_that_it_needs() {
+    let absent = with(alias(), json!({"state": "absent"}));
+    for (ipv4, named) in [
+        ("address1=192.0.2.10/32,192.0.2.254\naddress2=192.0.2.1/24\nmethod=manual\n", "has the gateway too"),
+        ("address1=192.0.2.10/32\nmethod=manual\n", "its method for ipv4 is manual, which needs an address"),
+    ] {
+        let host = Host::new();
+        host.with_network_manager().put(PROFILE, &format!("[connection]\nuuid=1-2\n\n[ipv4]\n{ipv4}"));
+        ip("address add 192.0.2.10/32 dev v0");
+        let error = host.refuse(absent.clone());
+        assert!(error.contains("lan.nmconnection") && error.contains(named), "{error}");
+    }
+    for key in ["address", "addresses", "addresses7"] {
+        let host = Host::new();
+        let profile = format!("[connection]\nuuid=1-2\n\n[ipv4]\n{key}=192.0.2.10/32\nmethod=auto\n");
+        host.with_network_manager().put(PROFILE, &profile);
+        assert_eq!(host.changes(alias()), 1, "{key} is there already");
+        host.apply(absent.clone());
+        assert!(!host.text(PROFILE).contains("192.0.2.10"), "{key}");
+    }
 }
 
 #[test]

@@ -62,6 +62,11 @@ trait Form: Debug {
     /// Returns why an address cannot be kept so, if it cannot.
     fn refusal(&self, content: &str, alias: &Alias, address: &Address) -> Option<String>;
 
+    /// Returns what the person would lose with a change of what is theirs from `before` to `after`, if anything.
+    fn loss(&self, _before: &str, _after: &str) -> Option<String> {
+        None
+    }
+
     /// Returns whether another file of the manager, whose content this is, brings `address`, or any under `label`.
     fn brings(&self, _content: &str, _address: Option<IpAddr>, _label: Option<&str>) -> bool {
         false
@@ -199,6 +204,11 @@ impl Store {
                 return Err(self.refuse(alias, &why));
             }
         }
+        if let Some(after) = self.planned(&content, plan)?
+            && let Some(why) = self.form.loss(&content, &after)
+        {
+            return Err(Error::invalid(format!("cannot change {}: {why}", self.file.display())));
+        }
         let mut warnings: Vec<String> = self.form.warning().filter(|_| is_used).into_iter().collect();
         for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
             warnings.extend(self.comes_back(wish)?);
@@ -237,22 +247,27 @@ impl Store {
         if let Some(ifstate) = &self.ifstate {
             ifstate.write(plan)?;
         }
+        match self.planned(&self.content()?, plan)? {
+            None => Ok(()),
+            Some(text) if text.is_empty() => self.withdraw(),
+            Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
+        }
+    }
+
+    /// Returns what `plan` makes of `content`; nothing if it plans nothing there.
+    fn planned(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
         let changes: Vec<_> = self.changes(plan).collect();
         if changes.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let content = self.content()?;
-        let mut addresses = self.read(&content)?;
+        let mut addresses = self.read(content)?;
         for (alias, _, after) in changes {
             match after {
                 Some(address) => addresses.insert(alias.clone(), address.clone()),
                 None => addresses.remove(alias),
             };
         }
-        match self.form.written(&content, &addresses) {
-            text if text.is_empty() => self.withdraw(),
-            text => file::replace(&self.file, text.as_bytes(), self.mode),
-        }
+        Ok(Some(self.form.written(content, &addresses)))
     }
 
     /// Removes the file, and the directory that is only for drop-ins like it if that was the last.

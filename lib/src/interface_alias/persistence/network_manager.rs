@@ -155,6 +155,23 @@ impl Form for Profile {
         }
     }
 
+    fn loss(&self, before: &str, after: &str) -> Option<String> {
+        let stays = |line: &Line| addresses(after).any(|other| other.cidr == line.cidr);
+        if let Some(line) = addresses(before).find(|line| line.value.contains(',') && !stays(line)) {
+            return Some(format!(
+                "its line {}={} has the gateway too, which would go; put that into gateway=",
+                line.key, line.value
+            ));
+        }
+        let is_empty = |section: &str| addresses(after).all(|line| line.section != section);
+        let needs = keys(before)
+            .find(|line| line.key == "method" && line.value == "manual" && is_empty(line.section))?;
+        Some(format!(
+            "its method for {0} is manual, which needs an address; make that auto or disabled, or keep one",
+            needs.section
+        ))
+    }
+
     /// Else it writes the profile anew as it knows it, without our lines; this sets nothing.
     fn tell(&self, file: &Path, gone: &[&Alias]) -> Option<String> {
         let load = Command::new("nmcli").args(["connection", "load"]).arg(file).output();
@@ -210,9 +227,10 @@ fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// Returns the N of `addressN`.
+/// Returns the N of `addressN`, which may also be missing, and of the older `addressesN`.
 fn number(key: &str) -> Option<u32> {
-    key.strip_prefix("address")?.parse().ok()
+    let number = key.strip_prefix("addresses").or_else(|| key.strip_prefix("address"))?;
+    if number.is_empty() { Some(0) } else { number.parse().ok() }
 }
 
 fn section_of(alias: &Alias) -> &'static str {

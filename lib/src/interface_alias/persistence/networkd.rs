@@ -56,8 +56,11 @@ fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
-    let others = matching(&directory.join("*.conf"))?.into_iter();
-    let elsewhere = others.filter(|path| *path != file).chain([network.to_owned()]).collect();
+    let mut elsewhere = vec![network.to_owned()];
+    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
+        let others = matching(&root.join(place).join(format!("{name}.d/*.conf")))?.into_iter();
+        elsewhere.extend(others.filter(|path| *path != file));
+    }
     let form = Sections { interface: device.name.clone(), head: "", warning };
     Ok(store(device, file, elsewhere, form))
 }

@@ -239,9 +239,13 @@ impl Wish {
             (Some(address @ IpAddr::V6(_)), Some(label)) => Err(Error::invalid(format!(
                 "cannot use label {label} for {address}: IPv6 addresses have no labels; leave it out"
             ))),
-            (Some(address), _) if self.present && self.prefix.is_none() => Err(Error::invalid(format!(
-                "cannot add {address} to {interface}: its prefix length is missing; give netmask, prefix or {address}/24"
-            ))),
+            (Some(address), _) if self.present && self.prefix.is_none() => {
+                let ways = if address.is_ipv4() { "netmask, prefix or" } else { "prefix or" };
+                let usual = if address.is_ipv4() { 24 } else { 64 };
+                Err(Error::invalid(format!(
+                    "cannot add {address} to {interface}: its prefix length is missing; give {ways} {address}/{usual}"
+                )))
+            }
             (None, _) if self.present => Err(Error::invalid(format!(
                 "cannot add an address to {interface}: option address is missing; give it"
             ))),

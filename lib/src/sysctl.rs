@@ -144,13 +144,14 @@ impl Sysctl {
         let is_planned = |key: &Key| plan.get(&Item::Runtime { key: key.clone() }).is_some();
         let mut ordered: Vec<_> = wanted.into_iter().collect();
         ordered.sort_by_key(|(key, _)| coupling::rank(key));
-        let switches = ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key));
-        for (key, setting) in ordered {
-            if is_planned(key) || switches {
-                self.set(&kernel, key, setting)?;
-            }
+        if !ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key)) {
+            ordered.retain(|(key, _)| is_planned(key));
         }
-        Ok(())
+        ordered.iter().try_for_each(|(key, setting)| self.set(&kernel, key, setting)).inspect_err(|_| {
+            // What a switch has changed along, and nobody had planned, is not on the way back.
+            let others = ordered.iter().filter(|(key, _)| !is_planned(key));
+            others.for_each(|(key, setting)| drop(self.set(&kernel, key, setting)));
+        })
     }
 
     /// Writes one parameter if it differs, and reads it back: what the kernel made another value of must not be stored.

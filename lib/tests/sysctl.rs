@@ -454,6 +454,9 @@ fn a_failure_in_the_middle_undoes_all_of_it() {
         json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.arp_ignore": 1, "net.ipv4.tcp_rmem": "x"});
     let error = host.refuse(json!({"settings": settings}));
     assert!(error.starts_with("cannot set net.ipv4.tcp_rmem to x: Invalid argument"), "{error}");
+    // What is as it should be, and a switch changes along, is put back as well.
+    let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.accept_redirects": 1, "net.ipv4.conf.all.accept_local": "x"});
+    assert!(host.refuse(json!({"settings": settings})).contains("accept_local to x"));
     // The effect comes last, when the file is written.
     let settings = json!({"net.ipv4.ip_default_ttl": 65, "net.ipv6.route.flush": "x"});
     host.write("etc/empty.conf", "");

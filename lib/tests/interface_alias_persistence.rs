@@ -188,6 +188,24 @@ fn ifupdown_is_told_of_an_alias_and_forgets_it_with_it() {
 }
 
 #[test]
+fn ifupdown_knows_a_label_as_long_as_an_address_has_it() {
+    let host = Host::new();
+    host.with_ifupdown();
+    let task = |address: &str| json!({"name": "v0:1", "address": address, "persist": "ifupdown"});
+    host.apply(task("192.0.2.10/24"));
+    let known = host.text("run/network/ifstate");
+    assert!(known.ends_with("v0:1=v0:1\n"));
+    for address in ["192.0.2.9/24", "192.0.2.9/32", "192.0.2.9/23", "192.0.2.11/24"] {
+        assert_eq!(host.changes(task(address)), 6, "{address}");
+        assert_eq!(host.text("run/network/ifstate"), known);
+    }
+    let more = json!({"name": "v0:1", "persist": "ifupdown", "aliases": [{"address": "192.0.2.11/24"}, {"address": "192.0.2.12/24"}]});
+    host.apply(more);
+    host.apply(json!({"name": "v0", "address": "192.0.2.11", "state": "absent", "persist": "ifupdown"}));
+    assert_eq!(host.text("run/network/ifstate"), known, "192.0.2.12 has it");
+}
+
+#[test]
 fn what_is_stored_is_for_the_right_eyes() {
     for ((manage, file), expected) in hosts().into_iter().zip([0o644, 0o644, 0o600, 0o600]) {
         let host = Host::new();

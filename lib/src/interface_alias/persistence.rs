@@ -244,10 +244,11 @@ impl Store {
 
     /// Writes what `plan` says about it.
     pub(super) fn write(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
+        let content = self.content()?;
         if let Some(ifstate) = &self.ifstate {
-            ifstate.write(plan)?;
+            ifstate.write(plan, &self.after(&content, plan)?)?;
         }
-        match self.planned(&self.content()?, plan)? {
+        match self.planned(&content, plan)? {
             None => Ok(()),
             Some(text) if text.is_empty() => self.withdraw(),
             Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
@@ -256,18 +257,22 @@ impl Store {
 
     /// Returns what `plan` makes of `content`; nothing if it plans nothing there.
     fn planned(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
-        let changes: Vec<_> = self.changes(plan).collect();
-        if changes.is_empty() {
+        if self.changes(plan).next().is_none() {
             return Ok(None);
         }
+        Ok(Some(self.form.written(content, &self.after(content, plan)?)))
+    }
+
+    /// Returns the addresses that `plan` makes of those in `content`.
+    fn after(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Addresses> {
         let mut addresses = self.read(content)?;
-        for (alias, _, after) in changes {
+        for (alias, _, after) in self.changes(plan) {
             match after {
                 Some(address) => addresses.insert(alias.clone(), address.clone()),
                 None => addresses.remove(alias),
             };
         }
-        Ok(Some(self.form.written(content, &addresses)))
+        Ok(addresses)
     }
 
     /// Removes the file, and the directory that is only for drop-ins like it if that was the last.

@@ -296,9 +296,9 @@ impl<R: Resource + ?Sized> PartialEq for Plan<R> {
     }
 }
 
-/// Returns a value in words, or that there is none.
-fn words<V: Display>(value: Option<&V>) -> String {
-    value.map_or_else(|| "nothing".into(), |value| brief(&value.to_string()).into_owned())
+/// Returns a value in words.
+fn words<V: Display>(value: Option<&V>) -> Option<String> {
+    value.map(|value| brief(&value.to_string()).into_owned())
 }
 
 /// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.

@@ -168,8 +168,8 @@ impl Sysctl {
             Some(got) if got == *setting => Ok(()),
             got => Err(Error::NotTaken {
                 item: item.to_string(),
-                asked: brief(setting.text()).into(),
-                got: got.map_or_else(|| "nothing".into(), |got| brief(got.text()).into()),
+                asked: Some(brief(setting.text()).into()),
+                got: got.map(|got| brief(got.text()).into()),
             }),
         }
     }

@@ -154,7 +154,7 @@ fn an_item_that_vanishes_fails_unless_it_may() {
     lenient.apply().unwrap();
     assert_eq!(lenient.cells(), [(1, 11)]);
     let strict = cells(false);
-    assert!(strict.apply().err().unwrap().sentence().contains("nothing is read back"));
+    assert!(strict.apply().err().unwrap().sentence().contains("is not there afterwards"));
 }
 
 #[test]

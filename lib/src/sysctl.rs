@@ -10,6 +10,7 @@ mod key;
 mod options;
 #[cfg(test)]
 mod properties;
+mod rewritten;
 mod runtime;
 mod scope;
 mod text;
@@ -33,6 +34,7 @@ use crate::file::{self, Lock};
 use crate::resource::{Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
 use options::Options;
+use rewritten::Rewritten;
 use runtime::ProcSys;
 use scope::Scope;
 
@@ -47,10 +49,8 @@ pub struct Sysctl {
     scope: OnceCell<Scope>,
     /// The files that are read and written; found once as well.
     files: OnceCell<Vec<Rc<Path>>>,
-    /// The copies that were made of files, by the file.
-    backups: RefCell<BTreeMap<PathBuf, PathBuf>>,
-    /// What was made for files that were not there, by the file.
-    made: RefCell<BTreeMap<PathBuf, Vec<PathBuf>>>,
+    /// The files that were replaced; a second time is the way back.
+    rewritten: RefCell<BTreeMap<PathBuf, Rewritten>>,
 }
 
 impl TryFrom<options::Arguments> for Sysctl {
@@ -62,8 +62,7 @@ impl TryFrom<options::Arguments> for Sysctl {
             root: PathBuf::from("/"),
             scope: OnceCell::new(),
             files: OnceCell::new(),
-            backups: RefCell::default(),
-            made: RefCell::default(),
+            rewritten: RefCell::default(),
         })
     }
 }
@@ -207,33 +206,13 @@ impl Sysctl {
         let Some(text) = self.planned_text(path, plan)? else {
             return Ok(());
         };
-        let made = self.made.borrow_mut().remove(path);
-        match (made, file::missing(path)?) {
-            (Some(made), _) if text.is_empty() => file::unmake(&made),
-            (_, missing) if missing.is_empty() => self.replace_file(path, &text),
-            (_, missing) => self.make_file(path, &text, missing),
+        let done = self.rewritten.borrow_mut().remove(path);
+        if let Some(done) = done {
+            return done.undo(path, &text);
         }
-    }
-
-    /// Writes a file that was not there, nor were the directories among `missing`; the way back removes them.
-    fn make_file(&self, path: &Path, text: &[u8], missing: Vec<PathBuf>) -> Result<()> {
-        file::replace(path, text, file::MODE)?;
-        self.made.borrow_mut().insert(path.to_owned(), missing);
+        let done = Rewritten::write(path, text, self.options.backup)?;
+        self.rewritten.borrow_mut().insert(path.to_owned(), done);
         Ok(())
-    }
-
-    fn replace_file(&self, path: &Path, text: &[u8]) -> Result<()> {
-        let way_back = self.backups.borrow_mut().remove(path);
-        if self.options.backup && way_back.is_none() {
-            self.backups.borrow_mut().extend(file::back_up(path)?.map(|copy| (path.to_owned(), copy)));
-        }
-        let written = file::replace(path, text, file::MODE);
-        // A copy of what is there again is of no use.
-        let useless = match written {
-            Err(_) => self.backups.borrow_mut().remove(path),
-            Ok(()) => way_back,
-        };
-        written.and(useless.map_or(Ok(()), |copy| file::remove(&copy)))
     }
 
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
@@ -370,7 +349,8 @@ impl Resource for Sysctl {
     fn remarks(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let mut remarks = Map::new();
         remarks.insert("settings".into(), self.settings(report).into());
-        if let Some(copy) = self.backups.borrow().values().next_back() {
+        if let Some(copy) = self.rewritten.borrow().values().filter_map(|done| done.copy.as_ref()).next_back()
+        {
             remarks.insert("backup_file".into(), json!(copy));
         }
         remarks

@@ -459,14 +459,22 @@ fn a_failure_in_the_middle_undoes_all_of_it() {
     assert!(host.refuse(json!({"settings": settings})).contains("accept_local to x"));
     // The effect comes last, when the file is written.
     let settings = json!({"net.ipv4.ip_default_ttl": 65, "net.ipv6.route.flush": "x"});
-    host.write("etc/empty.conf", "");
+    host.write("etc/ragged.conf", "# no line feed");
     for file in ["/etc/sysctl.d/a.conf", "/etc/new/deep/a.conf", "/etc/dangling.conf"] {
         symlink(host.path("etc/new/b.conf"), host.path("etc/dangling.conf")).unwrap_or_default();
         let error = host.refuse(json!({"settings": settings, "sysctl_file": file}));
         assert!(error.starts_with("cannot set net.ipv6.route.flush to x"), "{error}");
     }
-    host.sysctl(json!({"settings": settings, "sysctl_file": "/etc/empty.conf"})).apply().err().unwrap();
-    assert_eq!(host.text("etc/empty.conf"), "", "a file that was there is there");
+    for backup in [false, true] {
+        let task = json!({"settings": settings, "sysctl_file": "/etc/ragged.conf", "backup": backup});
+        host.sysctl(task).apply().err().unwrap();
+        assert_eq!(host.text("etc/ragged.conf"), "# no line feed", "every byte");
+    }
+    let copies = fs::read_dir(host.path("etc"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b"~"));
+    assert_eq!(copies.count(), 0);
     host.write("etc/blocked", "");
     let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.arp_ignore": 1});
     let error = host.refuse(json!({"settings": settings, "sysctl_file": "/etc/blocked/a.conf"}));

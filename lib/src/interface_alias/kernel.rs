@@ -81,7 +81,11 @@ impl Kernel {
     /// Removes addresses and nothing with them: others take their place that the kernel would take along. What is primary
     /// is read anew, as what was added or removed just before changes that.
     pub(super) fn remove_all(&self, link: &Link, gone: &[(&Alias, &Address)]) -> Result<()> {
-        if gone.iter().all(|(alias, _)| alias.address.is_ipv6()) {
+        // No other address is in the network of a single one, so none goes with it.
+        let is_alone = |alias: &Alias, set: &Attributes| {
+            alias.address.is_ipv6() || (set.prefix == 32 && set.peer.is_none())
+        };
+        if gone.iter().all(|(alias, address)| is_alone(alias, &address.set)) {
             return self.delete_all(link, gone);
         }
         let now = self.addresses(link)?;

@@ -190,19 +190,7 @@ impl Store {
         for (alias, before, after) in self.changes(plan) {
             let Some(address) = after else { continue };
             is_used = true;
-            if let Some(why) = self.form.refusal(&content, alias, address) {
-                return Err(self.refuse(alias, &why));
-            }
-            let label = label(alias, address);
-            if let (None, Some(path)) =
-                (before, self.brought_elsewhere(Some(alias.address), label.as_deref())?)
-            {
-                let why = format!(
-                    "{}, which we did not write, has the address or its label already; remove that there, or leave persist out",
-                    path.display()
-                );
-                return Err(self.refuse(alias, &why));
-            }
+            self.permits(&content, alias, address, before.is_none())?;
         }
         if let Some(after) = self.planned(&content, plan)?
             && let Some(why) = self.form.loss(&content, &after)
@@ -214,6 +202,24 @@ impl Store {
             warnings.extend(self.comes_back(wish)?);
         }
         Ok(warnings)
+    }
+
+    /// Returns an error if an address cannot be kept there, or is new there and the person's elsewhere.
+    fn permits(&self, content: &str, alias: &Alias, address: &Address, is_new: bool) -> Result<()> {
+        if let Some(why) = self.form.refusal(content, alias, address) {
+            return Err(self.refuse(alias, &why));
+        }
+        let label = label(alias, address);
+        match self.brought_elsewhere(Some(alias.address), label.as_deref())?.filter(|_| is_new) {
+            None => Ok(()),
+            Some(path) => Err(self.refuse(
+                alias,
+                &format!(
+                    "{}, which we did not write, has the address or its label already; remove that there, or leave persist out",
+                    path.display()
+                ),
+            )),
+        }
     }
 
     fn refuse(&self, alias: &Alias, why: &str) -> Error {

@@ -8,6 +8,7 @@ use super::files::{assignments, entries, foreign, inside, matching};
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
 };
+use crate::interface_alias::address::Attributes;
 use crate::{Error, Result};
 
 /// What networkd knows of each interface, by its number (sd-network reads it).
@@ -206,43 +207,30 @@ impl Sections {
             .and_then(|value| cidr(value))
             .ok_or("a section has no address; remove the file")?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
-        let set = &mut address.set;
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let is_read = match line.split_once('=').unwrap_or((line, "")) {
-                ("Address", _) => true,
-                ("Label", value) => {
-                    set.label = Some(value.into());
-                    true
-                }
-                ("Broadcast", "no") => {
-                    set.broadcast = None;
-                    true
-                }
-                ("Broadcast", value) => {
-                    value.parse().map(|broadcast| set.broadcast = Some(broadcast)).is_ok()
-                }
-                ("Scope", value) => value.parse().map(|scope| set.scope = scope).is_ok(),
-                ("RouteMetric", value) => value.parse().map(|metric| set.metric = Some(metric)).is_ok(),
-                ("PreferredLifetime", value) => {
-                    set.deprecated = true;
-                    value == "0"
-                }
-                ("AddPrefixRoute", value) => {
-                    set.noprefixroute = true;
-                    value == "no"
-                }
-                ("DuplicateAddressDetection", value) => {
-                    set.nodad = true;
-                    value == "none"
-                }
-                _ => false,
-            };
-            if !is_read {
-                return Err(format!("we did not write its line `{line}`; move that to another file"));
-            }
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            take(&mut address.set, key, value)
+                .ok_or_else(|| format!("we did not write its line `{line}`; move that to another file"))?;
         }
         Ok((alias, address))
     }
+}
+
+/// Takes an attribute over from a line of a section; nothing if we do not write such lines.
+fn take(set: &mut Attributes, key: &str, value: &str) -> Option<()> {
+    match (key, value) {
+        ("Address", _) => {}
+        ("Label", _) => set.label = Some(value.into()),
+        ("Broadcast", "no") => set.broadcast = None,
+        ("Broadcast", _) => set.broadcast = Some(value.parse().ok()?),
+        ("Scope", _) => set.scope = value.parse().ok()?,
+        ("RouteMetric", _) => set.metric = Some(value.parse().ok()?),
+        ("PreferredLifetime", "0") => set.deprecated = true,
+        ("AddPrefixRoute", "no") => set.noprefixroute = true,
+        ("DuplicateAddressDetection", "none") => set.nodad = true,
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Returns the section of an address.

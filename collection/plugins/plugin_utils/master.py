@@ -15,30 +15,43 @@ import socket
 import struct
 import tempfile
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible import constants
+from ansible.errors import AnsibleAuthenticationFailure
 
 HELLO, NEW_SESSION, EXIT_MESSAGE, SESSION_OPENED = 0x00000001, 0x10000002, 0x80000004, 0x80000006
 VERSION = 4
 NO_ESCAPE = 0xffffffff
 
 
-def prefer_master(connection, display):
-    """Lets an ssh connection use its master where that can do it, else start ssh as ever: for a password, a terminal, the first command."""
+class Lost(AnsibleAuthenticationFailure):
+    """A connection that ended while a task was at work. Of its kind, by which a host is unreachable, only this one is not tried again."""
+
+    def __init__(self):
+        super().__init__('The connection ended before the task did, which may have changed something')
+
+
+def prefer_master(connection, mark, display):
+    """Lets an ssh connection use its master where that can do it, else start ssh as ever: for a password, a terminal, the first command.
+
+    With ansible_ssh_retries, Ansible runs a command again whose connection was lost. One that has output the mark, which says that a task
+    has begun, is not.
+    """
     start = getattr(connection, '_bare_run', None)
-    if start is None or connection.transport not in ('ssh', 'ansible.builtin.ssh'):
+    # A loop has one connection for all its items.
+    if start is None or '_bare_run' in vars(connection) or connection.transport not in ('ssh', 'ansible.builtin.ssh'):
         return
 
     def bare_run(cmd, in_data, sudoable=True, checkrc=True):
         path = find_socket(cmd)
-        if not in_data or path is None or needs_prompt(connection.become):
-            return start(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
-        display.vvv(f'SSH: EXEC by the master at {path}: {cmd[-1]!r}', host=connection.host)
-        output = run(path, cmd[-1], in_data)
+        output = None
+        if in_data and path is not None and not needs_prompt(connection.become):
+            display.vvv(f'SSH: EXEC by the master at {path}: {cmd[-1]!r}', host=connection.host)
+            output = run(path, cmd[-1], in_data)
         if output is None or not has_become(connection.become, output[1]):
             # Nothing was run, and ssh and Ansible know best how to say why.
-            return start(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
-        if output[0] == 255:
-            raise AnsibleConnectionFailure(f'The connection to {connection.host} ended before the command did')
+            output = start(cmd, in_data, sudoable=sudoable, checkrc=checkrc and not in_data)
+        if output[0] == 255 and mark in output[1]:
+            raise Lost
         return output
 
     connection._bare_run = bare_run
@@ -62,8 +75,8 @@ def has_become(become, stdout):
 
 
 def run(path, command, data):
-    """Returns exit status (255 if the connection ends before there is one), standard output and standard error, or None if nothing was run."""
-    with socket.socket(socket.AF_UNIX) as master, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+    """Returns exit status, standard output and standard error, or None if nothing was run."""
+    with socket.socket(socket.AF_UNIX) as master, temporary() as stdout, temporary() as stderr:
         source, stdin = os.pipe()
         with open(source, 'rb') as source, open(stdin, 'wb') as stdin:
             try:
@@ -76,12 +89,16 @@ def run(path, command, data):
             source.close()
             feed(stdin, data)
         # The master says no more when it has written all of the output.
-        status = next((struct.unpack_from('>I', content, 4)[0] for kind, content in said if kind == EXIT_MESSAGE), 255)
-        for unused in said:
-            pass
+        statuses = [struct.unpack_from('>I', content, 4)[0] for kind, content in said if kind == EXIT_MESSAGE]
+        if not statuses:
+            raise Lost
         stdout.seek(0)
         stderr.seek(0)
-        return status, stdout.read(), stderr.read()
+        return statuses[0], stdout.read(), stderr.read()
+
+
+def temporary():
+    return tempfile.TemporaryFile(dir=constants.DEFAULT_LOCAL_TMP)
 
 
 def open_session(master, said, command, files):

@@ -35,7 +35,7 @@ def read_answer(output):
 
 def read_mark(mark, output):
     """Returns what a script said under a mark, or None."""
-    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
+    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|^LVS-HOST-|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
     return found.group(1) if found else None
 
 
@@ -69,7 +69,7 @@ class Runner(ActionBase):
     def _answer(self, task_vars):
         if self._task.async_val:
             raise Failure(f'cannot run {self.BINARY} with async, which needs Python on the target: a task takes milliseconds, so remove async and poll')
-        prefer_master(self._connection, self._display)
+        prefer_master(self._connection, script.STARTED.encode(), self._display)
         may_upload = self._may_upload(task_vars)
         binaries = read_binaries(self.BINARY)
         arguments = self._arguments()
@@ -77,11 +77,12 @@ class Runner(ActionBase):
         answer = read_answer(output)
         missing = read_mark('MISS', output)
         if answer is None and missing is not None:
-            machine, unused, tool = missing.partition(' ')
+            # Behind that line a terminal may be told how to look.
+            machine, unused, tool = missing.splitlines()[0].partition(' ')
             binary = self._choose(binaries, machine, may_upload)
             output = self._install(binary, tool, arguments.encode() + b'\n')
             answer = read_answer(output)
-        elif answer is None and read_mark('RUN', output) is None:
+        elif answer is None and script.STARTED not in output['stdout']:
             raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
         elif answer is None and may_upload:
             # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
@@ -166,16 +167,21 @@ class Runner(ActionBase):
     def _shell(self, text, data=b''):
         """Runs a script of sh, with data on its standard input if there are any."""
         command = f'/bin/sh -c {shlex.quote(text)}'
-        become = self._connection.become
-        # su can read it as well as sudo, although Ansible does not make use of that.
-        if self._connection.has_pipelining and (not become or become.pipelining or become.name == 'su'):
+        if self._takes_input():
             # False: the user's own shell starts sh, and no further process is waited for, as for raw.
             # An empty line, as ssh would ask for a terminal without data.
             output = self._low_level_execute_command(command, in_data=data or b'\n', executable=False)
-            if not (become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
+            if not (self._connection.become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
                 return output
         # With data on it, standard input is no terminal, and there are a sudo (requiretty), a su and connections that want one.
         return self._shell_with_file(text, data) if data else self._low_level_execute_command(command)
+
+    def _takes_input(self):
+        """Returns whether a command can get data on its standard input: not where becoming a user takes a terminal."""
+        become = self._connection.become
+        # su can read it as well as sudo, although Ansible does not make use of that. run0 is said to, but wants a terminal.
+        return self._connection.has_pipelining and (
+            not become or become.name == 'su' or become.pipelining and not getattr(become, 'require_tty', False))
 
     def _shell_with_file(self, text, data):
         """Runs a script with data that goes ahead in a file of its own."""

@@ -5,7 +5,7 @@
 """What the target's shell does: look for a module's binary and run it, or take it in and run it.
 
 Both scripts run in whatever sh is (dash, bash, BusyBox's ash). A task's arguments are in the first, or come as one line on standard input.
-They say what the runner must know in lines that begin with LVS-HOST: RUN is said before a file that was there is started, MISS where
+They say what the runner must know in lines that begin with LVS-HOST: RUN is said before a binary is started, MISS where
 none could be, FAIL where none could be put, NOTE where it could not be kept.
 """
 
@@ -14,6 +14,8 @@ from __future__ import annotations
 import shlex
 
 from ansible_collections.lvs.host.plugins.plugin_utils.binary import cksum
+
+STARTED = 'LVS-HOST-RUN'
 
 # Where a distribution's package, or an administrator, may put the binaries for all users.
 PACKAGED = '/usr/libexec/lvs-host'
@@ -43,7 +45,7 @@ set -- "$1" $(cd "$1" && LC_ALL=C TIME_STYLE=locale ls -dln . "$n")
 case "$2 ${{11}} ${{15}}" in d????-??-?*" -"????-??-?*" $s") ;; *) return ;; esac
 [ "$4" = 0 ] || [ -O "$1" ] || return
 [ "${{13}}" = 0 ] || [ -O "$1/$n" ] || return
-echo LVS-HOST-RUN
+echo {started}
 {environment} "$1/$n" "$a"
 r=$?
 [ $r = 126 ] || [ $r = 127 ] || exit $r
@@ -87,6 +89,7 @@ sync "$t" 2>/dev/null
 *) echo "LVS-HOST-NOTE ${{w#; }}" ;;
 esac
 m=$(mv -f "$t" "$d/{name}" 2>&1) || fail "$m"
+echo {started}
 printf "%s\\n" "$arguments" | {environment} "$d/{name}" -'''
 
 
@@ -100,7 +103,7 @@ def look(binaries, directories, arguments, environment):
         f'a={shlex.quote(arguments)}',
         MACHINE,
         f'case $m in {names} *) n=- ;; esac',
-        RUN.format(environment=environment),
+        RUN.format(environment=environment, started=STARTED),
         *(f'run {directory}' for directory in directories),
         MISS.format(hashes=' '.join(shlex.quote(tool).replace("'", '"') for tool in HASHES)),
     ))
@@ -109,4 +112,5 @@ def look(binaries, directories, arguments, environment):
 def install(module, binary, content, tool, places, environment):
     """Returns the script that puts the binary into the first place that can take it, and runs it."""
     verify = f'case " $({tool} <"$t") " in *" {HASHES[tool](binary, content)} "*) ;; *) fail "it arrived with another hash" ;; esac' if tool else ':'
-    return INSTALL.format(module=module, name=binary.name, size=binary.size, places=' '.join(places), verify=verify, environment=environment)
+    return INSTALL.format(module=module, name=binary.name, size=binary.size, places=' '.join(places), verify=verify, environment=environment,
+                          started=STARTED)

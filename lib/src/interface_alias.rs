@@ -193,7 +193,7 @@ impl InterfaceAlias {
         Ok(then)
     }
 
-    /// Writes the planned entries of one interface: what is new comes first, so that what it replaces is never missed.
+    /// Writes the planned entries of one interface but those that go.
     fn write_link(&self, kernel: &Kernel, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
         let planned: Vec<_> = changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
         for (alias, change) in &planned {
@@ -203,9 +203,6 @@ impl InterfaceAlias {
                 _ => {}
             }
         }
-        let gone = planned.iter().filter(|(_, change)| change.after.is_none());
-        let gone: Vec<_> = gone.filter_map(|(alias, change)| Some((*alias, change.before?))).collect();
-        kernel.remove_all(link, &gone)?;
         self.operate(kernel, link, now, plan)?;
         let added = planned.iter().filter_map(|(alias, change)| Some((*alias, change.after?)));
         kernel.settle(&link.name, &added.collect::<Vec<_>>())
@@ -304,15 +301,23 @@ impl Resource for InterfaceAlias {
             addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
         let live = plan.items().filter(|item| !matches!(item, Item::Stored { .. }));
         let interfaces: BTreeSet<&str> = live.map(Item::interface).collect();
-        for interface in interfaces {
-            match links.get(interface) {
+        for interface in &interfaces {
+            match links.get(*interface) {
                 Some(link) => self.write_link(kernel, link, &now, plan)?,
                 None if self.needs(interface) => return Err(missing(interface)),
                 // What was to be removed went with its interface.
                 None => {}
             }
         }
-        self.stores(&links)?.iter().try_for_each(|store| store.write(plan))
+        self.stores(&links)?.iter().try_for_each(|store| store.write(plan))?;
+        // What goes comes last: what replaces it is there, and routes that the kernel removes with an interface's last address
+        // would not come back with that, if something failed after it.
+        interfaces.iter().filter_map(|interface| links.get(*interface)).try_for_each(|link| {
+            let gone = changes(plan)
+                .filter(|(alias, change)| alias.interface == link.name && change.after.is_none())
+                .filter_map(|(alias, change)| Some((alias, change.before?)));
+            kernel.remove_all(link, &gone.collect::<Vec<_>>())
+        })
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {

@@ -232,24 +232,39 @@ fn the_answer_says_which_manager_and_which_file_and_nothing_without_persist() {
     assert!(runtime.check().unwrap().found.keys().all(|item| !item.to_string().contains(" in ")));
 }
 
+/// Makes a directory read-only for this thread.
+fn freeze(directory: &Path) {
+    let mount = |arguments: &str| {
+        let status = std::process::Command::new("mount").args(arguments.split(' ')).arg(directory).status();
+        assert!(status.unwrap().success(), "mount {arguments}");
+    };
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    mount(&format!("--no-mtab --bind {}", directory.display()));
+    mount("--no-mtab -o remount,bind,ro");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_leaves_the_kernel_as_it_was() {
     for (manage, file) in hosts() {
-        let host = Host::new();
-        manage(&host);
-        let path = host.path(file);
-        let directory = path.parent().unwrap();
-        fs::create_dir_all(directory).unwrap();
-        let bind = |arguments: &str| {
-            let status =
-                std::process::Command::new("mount").args(arguments.split(' ')).arg(directory).status();
-            assert!(status.unwrap().success(), "mount {arguments}");
-        };
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
-        bind(&format!("--no-mtab --bind {}", directory.display()));
-        bind("--no-mtab -o remount,bind,ro");
-        let error = host.refuse(alias());
-        assert!(error.contains("Read-only file system") && error.contains("nothing is changed"), "{error}");
+        for is_there in [false, true] {
+            let host = Host::new();
+            manage(&host);
+            let mut task = alias();
+            if is_there {
+                host.apply(task.clone());
+                task = with(task, json!({"state": "absent"}));
+                // With the last address the kernel would remove the route.
+                ip("address del 192.0.2.1/24 dev v0");
+                ip("route add default dev v0");
+            }
+            fs::create_dir_all(host.path(file).parent().unwrap()).unwrap();
+            freeze(host.path(file).parent().unwrap());
+            let error = host.refuse(task);
+            assert!(
+                error.contains("Read-only file system") && error.contains("nothing is changed"),
+                "{error}"
+            );
+        }
     }
 }
 

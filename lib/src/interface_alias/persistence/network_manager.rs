@@ -163,11 +163,13 @@ impl Form for Profile {
                 line.key, line.value
             ));
         }
-        let is_empty = |section: &str| addresses(after).all(|line| line.section != section);
-        let needs = keys(before)
-            .find(|line| line.key == "method" && line.value == "manual" && is_empty(line.section))?;
+        let lacks = |section: &str| addresses(after).all(|line| line.section != section);
+        let is_manual = |line: &Line| {
+            ["ipv4", "ipv6"].contains(&line.section) && (line.key, line.value) == ("method", "manual")
+        };
+        let needs = keys(before).find(|line| is_manual(line) && lacks(line.section))?;
         Some(format!(
-            "its method for {0} is manual, which needs an address; make that auto or disabled, or keep one",
+            "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
             needs.section
         ))
     }

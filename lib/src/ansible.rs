@@ -6,7 +6,10 @@
 mod scalar;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -20,8 +23,8 @@ use crate::{Error, Report, Resource, Result};
 /// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
 pub fn run<R: Resource + DeserializeOwned>(name: &str) -> ExitCode {
     answer_on_panic(name);
-    let argument = std::env::args().nth(1);
-    if argument.as_deref() == Some("--version") {
+    let argument = std::env::args_os().nth(1);
+    if argument.as_ref().is_some_and(|argument| argument == "--version") {
         say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
         return ExitCode::SUCCESS;
     }
@@ -38,13 +41,13 @@ pub fn run<R: Resource + DeserializeOwned>(name: &str) -> ExitCode {
 }
 
 /// Returns the JSON that the module was given.
-fn input(argument: Option<&str>) -> Result<Vec<u8>> {
+fn input(argument: Option<&OsStr>) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     match argument {
         // Standard input costs a round trip more over SSH: a server takes nothing for it before it has started the command.
-        Some(json) if json.starts_with('{') => text = json.into(),
+        Some(json) if json.as_bytes().starts_with(b"{") => text = json.as_bytes().into(),
         Some(path) if path != "-" => {
-            text = std::fs::read(path).map_err(Error::io("read the arguments in", path))?;
+            text = std::fs::read(path).map_err(Error::path("read the arguments in", Path::new(path)))?;
         }
         _ if io::stdin().is_terminal() => {}
         _ => {
@@ -104,6 +107,11 @@ fn complaint(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
     if let Some(name) = reason.strip_prefix("missing field ") {
         return format!("cannot do without option {name}: give it");
+    }
+    if let Some(name) = reason.strip_prefix("duplicate field ") {
+        return format!(
+            "cannot use option {name}: it is there twice, under another name of it too; give it once"
+        );
     }
     let reason = reason.replacen("unknown variant ", "there is no ", 1);
     match error.path().to_string().as_str() {

@@ -27,14 +27,14 @@ pub enum Error {
     },
 
     /// What is read back is not what was written.
-    #[error("cannot set {item}: {asked} was asked for and {got} is read back; ask for {got} if that will do")]
+    #[error("{}", not_taken(item, asked.as_deref(), got.as_deref()))]
     NotTaken {
         /// The entry that differs.
         item: String,
-        /// What the task asks for.
-        asked: String,
-        /// What the kernel made of it.
-        got: String,
+        /// What the task asks for; nothing if it is to be gone.
+        asked: Option<String>,
+        /// What is there; nothing if it is gone.
+        got: Option<String>,
     },
 
     /// A write failed, and what it had changed was put back.
@@ -56,6 +56,18 @@ pub enum Error {
         /// The planned entries that are not as they were.
         in_force: String,
     },
+}
+
+fn not_taken(item: &str, asked: Option<&str>, got: Option<&str>) -> String {
+    match (asked, got) {
+        (Some(asked), Some(got)) => format!(
+            "cannot set {item}: {asked} was asked for and {got} is read back; ask for {got} if that will do"
+        ),
+        (Some(asked), None) => format!(
+            "cannot set {item}: {asked} was asked for and it is not there afterwards; look for who takes it away"
+        ),
+        (None, _) => format!("cannot remove {item}: it is there afterwards; look for who sets it"),
+    }
 }
 
 /// Returns a value for a message, cut where it would hide the rest of it.

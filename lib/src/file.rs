@@ -61,9 +61,13 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// Replaces the file that `path` leads to in one step, so that a reader or a power cut finds the old content or
 /// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a new file gets `mode`; a
-/// missing directory is made.
+/// missing directory is made, and removed again by a failure.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let path = &destination(path)?;
+    let made = missing(path)?;
+    write(&destination(path)?, content, mode).inspect_err(|_| drop(unmake(&made)))
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory).map_err(Error::path("make", directory))?;
     let draft = Draft::create(path)?;
@@ -81,6 +85,20 @@ pub fn withdraw(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::path("remove", path)(error)),
     }
+}
+
+/// Returns what [`replace`] would make anew: the file that `path` leads to, then the directories above it.
+pub fn missing(path: &Path) -> Result<Vec<PathBuf>> {
+    let path = destination(path)?;
+    Ok(path.ancestors().take_while(|part| !part.exists()).map(Path::to_owned).collect())
+}
+
+/// Removes what [`missing`] returned and [`replace`] made; a directory that holds something by now stays.
+pub fn unmake(made: &[PathBuf]) -> Result<()> {
+    let Some((file, directories)) = made.split_first() else { return Ok(()) };
+    withdraw(file)?;
+    directories.iter().for_each(|directory| drop(fs::remove_dir(directory)));
+    Ok(())
 }
 
 /// Copies the file that `path` leads to, with mode, owner and extended attributes, to a new name beside it that
@@ -174,12 +192,19 @@ impl Drop for Draft {
     }
 }
 
-/// Copies every extended attribute that differs; a file system without them has none to copy.
+/// Where a file system keeps a file's access control list.
+const ACL: &str = "system.posix_acl_access";
+
+/// Copies every extended attribute that differs, and takes away the access rights that a new file has by its directory
+/// (acl(5)); a file system without them has none to copy.
 fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
     let names = match xattr::list(from) {
         Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => return Ok(()),
-        names => names?,
+        names => names?.collect::<Vec<_>>(),
     };
+    if !names.iter().any(|name| name == ACL) && xattr::list(to)?.any(|name| name == ACL) {
+        xattr::remove(to, ACL)?;
+    }
     for name in names {
         let value = xattr::get(from, &name)?;
         if value.is_some() && value != xattr::get(to, &name)? {

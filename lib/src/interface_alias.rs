@@ -8,6 +8,7 @@ mod address;
 mod announcement;
 mod cidr;
 mod conflict;
+mod contradiction;
 mod frame;
 mod index;
 mod item;
@@ -150,7 +151,7 @@ impl InterfaceAlias {
         if names.iter().all(|(written, own)| written == own) {
             return Ok(wishes);
         }
-        options::fit_together(wishes)
+        contradiction::fit_together(wishes)
     }
 
     /// Returns where a boot finds the addresses, if the task is about that.
@@ -174,14 +175,16 @@ impl InterfaceAlias {
         let remove = |then: &mut State<Self>, aliases: Vec<&Alias>| {
             aliases.into_iter().for_each(|alias| drop(then.remove(&Item::Address(alias.clone()))));
         };
-        for wish in wishes {
+        // What is to go goes first, so that nothing is kept for the sake of the label that it had.
+        let (present, absent): (Vec<_>, Vec<_>) = wishes.iter().partition(|wish| wish.present);
+        for wish in absent.into_iter().chain(present) {
             let Some(alias) = wish.wanted() else {
                 remove(&mut then, index.unwanted(wish)?);
                 continue;
             };
             remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
             let item = Item::Address(alias);
-            let present = now.get(&item).and_then(Value::address);
+            let present = then.get(&item).and_then(Value::address);
             if let Some(wanted) = wish.applied(present) {
                 then.insert(item, Value::Address(wanted));
             }
@@ -190,7 +193,7 @@ impl InterfaceAlias {
         Ok(then)
     }
 
-    /// Writes the planned entries of one interface: what is new comes first, so that what it replaces is never missed.
+    /// Writes the planned entries of one interface but those that go.
     fn write_link(&self, kernel: &Kernel, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
         let planned: Vec<_> = changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
         for (alias, change) in &planned {
@@ -200,15 +203,6 @@ impl InterfaceAlias {
                 _ => {}
             }
         }
-        let gone = planned.iter().filter(|(_, change)| change.after.is_none());
-        let mut gone: Vec<_> = gone.filter_map(|(alias, change)| Some((*alias, change.before?))).collect();
-        // Secondaries before their primary: the other way round the kernel promotes one after the other, which takes minutes.
-        gone.sort_by_key(|(_, address)| !address.status.secondary);
-        let goes: HashSet<&Alias> = gone.iter().map(|(alias, _)| *alias).collect();
-        let promote = now.iter().any(|(alias, address)| {
-            alias.interface == link.name && address.status.secondary && !goes.contains(alias)
-        });
-        kernel.remove_all(link, promote, &gone)?;
         self.operate(kernel, link, now, plan)?;
         let added = planned.iter().filter_map(|(alias, change)| Some((*alias, change.after?)));
         kernel.settle(&link.name, &added.collect::<Vec<_>>())
@@ -307,15 +301,23 @@ impl Resource for InterfaceAlias {
             addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
         let live = plan.items().filter(|item| !matches!(item, Item::Stored { .. }));
         let interfaces: BTreeSet<&str> = live.map(Item::interface).collect();
-        for interface in interfaces {
-            match links.get(interface) {
+        for interface in &interfaces {
+            match links.get(*interface) {
                 Some(link) => self.write_link(kernel, link, &now, plan)?,
                 None if self.needs(interface) => return Err(missing(interface)),
                 // What was to be removed went with its interface.
                 None => {}
             }
         }
-        self.stores(&links)?.iter().try_for_each(|store| store.write(plan))
+        self.stores(&links)?.iter().try_for_each(|store| store.write(plan))?;
+        // What goes comes last: what replaces it is there, and routes that the kernel removes with an interface's last address
+        // would not come back with that, if something failed after it.
+        interfaces.iter().filter_map(|interface| links.get(*interface)).try_for_each(|link| {
+            let gone = changes(plan)
+                .filter(|(alias, change)| alias.interface == link.name && change.after.is_none())
+                .filter_map(|(alias, change)| Some((alias, change.before?)));
+            kernel.remove_all(link, &gone.collect::<Vec<_>>())
+        })
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {
@@ -329,6 +331,7 @@ impl Resource for InterfaceAlias {
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         keepalived::review(&self.root, plan)?;
         let mut warnings = self.awaited()?;
+        warnings.extend(self.wishes().iter().filter_map(|wish| wish.expires(found, plan)));
         if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

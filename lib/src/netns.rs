@@ -1,10 +1,12 @@
 //! Network namespaces, as a task names them.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
 use crate::{Error, Result};
@@ -35,7 +37,8 @@ impl Namespace {
     pub fn enter(&self, root: &Path) -> Result<()> {
         let path = root.join(self.0.strip_prefix("/").unwrap_or(&self.0));
         let act = || Error::io::<io::Error>("enter", format!("the network namespace {}", path.display()));
-        let file = File::open(&path).map_err(act())?;
+        // A pipe of that name would be waited for.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(act())?;
         setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| act()(errno.into()))
     }
 }

@@ -6,7 +6,7 @@
 //! put back. Only the entries of the plan are compared and put back: what others do meanwhile is theirs.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Display};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -176,9 +176,25 @@ pub trait Resource {
         if back.is_empty() {
             return Ok(now);
         }
-        self.write(&now, &back)?;
-        self.verify(&back)?;
+        let written = self.write(&now, &back).or_else(|error| self.put_back_singly(plan).and(Err(error)));
+        self.verify(&back).map_err(|unmet| written.err().unwrap_or(unmet))?;
         self.observe()
+    }
+
+    /// Puts back one entry after the other, as one that cannot be put back must not keep the others from it.
+    #[doc(hidden)]
+    fn put_back_singly(&self, plan: &Plan<Self>) -> Result<()> {
+        let mut tried = BTreeSet::new();
+        loop {
+            let now = self.observe()?;
+            let Plan(back) = plan.reversed(&now);
+            let Some((item, change)) = back.into_iter().find(|(item, _)| !tried.contains(item)) else {
+                return Ok(());
+            };
+            tried.insert(item.clone());
+            // What fails again is seen in what is in force.
+            drop(self.write(&now, &Plan(BTreeMap::from([(item, change)]))));
+        }
     }
 
     /// Returns what `items` hold in `now`, to follow an error message; those that `cause` mentions first.
@@ -296,9 +312,9 @@ impl<R: Resource + ?Sized> PartialEq for Plan<R> {
     }
 }
 
-/// Returns a value in words, or that there is none.
-fn words<V: Display>(value: Option<&V>) -> String {
-    value.map_or_else(|| "nothing".into(), |value| brief(&value.to_string()).into_owned())
+/// Returns a value in words.
+fn words<V: Display>(value: Option<&V>) -> Option<String> {
+    value.map(|value| brief(&value.to_string()).into_owned())
 }
 
 /// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.

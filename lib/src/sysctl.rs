@@ -10,6 +10,7 @@ mod key;
 mod options;
 #[cfg(test)]
 mod properties;
+mod rewritten;
 mod runtime;
 mod scope;
 mod text;
@@ -33,6 +34,7 @@ use crate::file::{self, Lock};
 use crate::resource::{Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
 use options::Options;
+use rewritten::Rewritten;
 use runtime::ProcSys;
 use scope::Scope;
 
@@ -47,8 +49,8 @@ pub struct Sysctl {
     scope: OnceCell<Scope>,
     /// The files that are read and written; found once as well.
     files: OnceCell<Vec<Rc<Path>>>,
-    /// The copies that were made of files, by the file.
-    backups: RefCell<BTreeMap<PathBuf, PathBuf>>,
+    /// The files that were replaced; a second time is the way back.
+    rewritten: RefCell<BTreeMap<PathBuf, Rewritten>>,
 }
 
 impl TryFrom<options::Arguments> for Sysctl {
@@ -60,7 +62,7 @@ impl TryFrom<options::Arguments> for Sysctl {
             root: PathBuf::from("/"),
             scope: OnceCell::new(),
             files: OnceCell::new(),
-            backups: RefCell::default(),
+            rewritten: RefCell::default(),
         })
     }
 }
@@ -141,13 +143,14 @@ impl Sysctl {
         let is_planned = |key: &Key| plan.get(&Item::Runtime { key: key.clone() }).is_some();
         let mut ordered: Vec<_> = wanted.into_iter().collect();
         ordered.sort_by_key(|(key, _)| coupling::rank(key));
-        let switches = ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key));
-        for (key, setting) in ordered {
-            if is_planned(key) || switches {
-                self.set(&kernel, key, setting)?;
-            }
+        if !ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key)) {
+            ordered.retain(|(key, _)| is_planned(key));
         }
-        Ok(())
+        ordered.iter().try_for_each(|(key, setting)| self.set(&kernel, key, setting)).inspect_err(|_| {
+            // What a switch has changed along, and nobody had planned, is not on the way back.
+            let others = ordered.iter().filter(|(key, _)| !is_planned(key));
+            others.for_each(|(key, setting)| drop(self.set(&kernel, key, setting)));
+        })
     }
 
     /// Writes one parameter if it differs, and reads it back: what the kernel made another value of must not be stored.
@@ -164,8 +167,8 @@ impl Sysctl {
             Some(got) if got == *setting => Ok(()),
             got => Err(Error::NotTaken {
                 item: item.to_string(),
-                asked: brief(setting.text()).into(),
-                got: got.map_or_else(|| "nothing".into(), |got| brief(got.text()).into()),
+                asked: Some(brief(setting.text()).into()),
+                got: got.map(|got| brief(got.text()).into()),
             }),
         }
     }
@@ -203,17 +206,13 @@ impl Sysctl {
         let Some(text) = self.planned_text(path, plan)? else {
             return Ok(());
         };
-        let way_back = self.backups.borrow_mut().remove(path);
-        if self.options.backup && way_back.is_none() {
-            self.backups.borrow_mut().extend(file::back_up(path)?.map(|copy| (path.to_owned(), copy)));
+        let done = self.rewritten.borrow_mut().remove(path);
+        if let Some(done) = done {
+            return done.undo(path, &text);
         }
-        let written = file::replace(path, &text, file::MODE);
-        // A copy of what is there again is of no use.
-        let useless = match written {
-            Err(_) => self.backups.borrow_mut().remove(path),
-            Ok(()) => way_back,
-        };
-        written.and(useless.map_or(Ok(()), |copy| file::remove(&copy)))
+        let done = Rewritten::write(path, text, self.options.backup)?;
+        self.rewritten.borrow_mut().insert(path.to_owned(), done);
+        Ok(())
     }
 
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
@@ -350,7 +349,8 @@ impl Resource for Sysctl {
     fn remarks(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let mut remarks = Map::new();
         remarks.insert("settings".into(), self.settings(report).into());
-        if let Some(copy) = self.backups.borrow().values().next_back() {
+        if let Some(copy) = self.rewritten.borrow().values().filter_map(|done| done.copy.as_ref()).next_back()
+        {
             remarks.insert("backup_file".into(), json!(copy));
         }
         remarks

@@ -8,7 +8,7 @@ mod host;
 
 use aliases::{add_as_keepalived_does, alias, apply, look, refuse, shown};
 use host::{enter_network, fail_by_the_laws, ip};
-use lvs_host::Resource;
+use lvs_host::{InterfaceAlias, Resource};
 use serde_json::{Value, json};
 
 #[test]
@@ -77,6 +77,75 @@ fn a_label_holds_one_address_and_a_new_one_replaces_it() {
     ip("address add 192.0.2.12/24 dev v0 label v0:1");
     let error = refuse(json!({"name": "v0:1", "address": "192.0.2.13/24"}));
     assert!(error.contains("192.0.2.11/24 on v0 and 192.0.2.12/24 on v0"), "{error}");
+}
+
+#[test]
+fn what_becomes_a_secondary_in_the_same_task_outlives_its_primary() {
+    let task = |aliases: Value| json!({"name": "v0", "prefix": 24, "aliases": aliases});
+    for (aliases, left) in [
+        (json!([{"address": "192.0.2.11", "label": 1}]), vec!["192.0.2.11/24 v0:1"]),
+        (
+            json!([{"address": "192.0.2.9", "label": 9}, {"address": "192.0.2.10", "label": 2}]),
+            vec!["192.0.2.9/24 v0:9", "192.0.2.10/24 v0:2 secondary"],
+        ),
+    ] {
+        enter_network();
+        ip("address add 192.0.2.10/24 dev v0 label v0:1");
+        ip("route add default via 192.0.2.254");
+        assert!(apply(task(aliases)));
+        assert_eq!(shown(), left);
+        assert!(ip("route show").contains("default via 192.0.2.254"), "{}", ip("route show"));
+    }
+    // A change of the primary makes a primary of the secondary that is to go.
+    enter_network();
+    ip("address add 192.0.2.10/24 dev v0 label v0:1");
+    ip("address add 192.0.2.11/24 dev v0 label v0:2");
+    let gone = json!({"address": "192.0.2.11", "state": "absent"});
+    assert!(apply(task(json!([{"address": "192.0.2.10", "label": 3}, gone]))));
+    assert_eq!(shown(), ["192.0.2.10/24 v0:3"]);
+}
+
+#[test]
+fn what_no_run_could_satisfy_is_refused() {
+    enter_network();
+    let v4 = json!({"address": "192.0.2.10/24"});
+    let v6 = json!({"address": "2001:db8::10/64"});
+    for (one, other, named) in [
+        (v4.clone(), json!({"address": "192.0.2.10/32"}), "192.0.2.10 on v0 is there twice"),
+        (
+            v4.clone(),
+            json!({"address": "192.0.2.10", "state": "absent"}),
+            "192.0.2.10 on v0 is to be present",
+        ),
+        (v4.clone(), json!({"address": "192.0.2.10/24", "state": "absent", "label": 2}), "is to be present"),
+        (
+            v6,
+            json!({"address": "2001:db8::10/128", "state": "absent"}),
+            "2001:db8::10 on v0 is to be present",
+        ),
+        (
+            json!({"address": "192.0.2.10/24", "label": 1}),
+            json!({"label": 1, "state": "absent"}),
+            "v0:1 is to be present",
+        ),
+    ] {
+        for aliases in [json!([one, other]), json!([other, one])] {
+            let task = json!({"name": "v0", "aliases": aliases});
+            let error = serde_json::from_value::<InterfaceAlias>(task).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+    // Another prefix length may go, and a label may be taken from an address that stays, in either order.
+    let stays = json!({"address": "192.0.2.10/24"});
+    let gone =
+        [json!({"address": "192.0.2.10/32", "state": "absent"}), json!({"label": 1, "state": "absent"})];
+    for (gone, turned) in gone.iter().flat_map(|gone| [(gone, false), (gone, true)]) {
+        ip("address flush dev v0");
+        ip("address add 192.0.2.10/24 dev v0 label v0:1");
+        let aliases = if turned { json!([stays, gone]) } else { json!([gone, stays]) };
+        apply(json!({"name": "v0", "aliases": aliases}));
+        assert_eq!(shown(), [if gone["label"] == 1 { "192.0.2.10/24 v0" } else { "192.0.2.10/24 v0:1" }]);
+    }
 }
 
 #[test]

@@ -326,6 +326,25 @@ fn an_ipv6_address_without_detection_and_one_on_lo_are_usable_at_once() {
     bind("2001:db8::12");
 }
 
+#[test]
+fn an_address_whose_lifetime_ends_is_told_and_made_to_stay_when_asked() {
+    enter_network();
+    for address in ["192.0.2.10/24", "2001:db8::10/64"] {
+        ip(&format!("address add {address} dev v0 valid_lft 1000 preferred_lft 500"));
+        let task = json!({"name": "v0", "address": address});
+        let report = alias(task.clone()).apply().unwrap();
+        assert!(
+            report.plan.is_empty() && report.warnings[0].contains("lifetime that ends"),
+            "{:?}",
+            report.warnings
+        );
+        let stays = json!({"name": "v0", "address": address, "preferred_lft": "forever"});
+        assert!(apply(stays));
+        assert!(alias(task).apply().unwrap().warnings.is_empty());
+    }
+    assert_eq!(ip("address show dev v0 permanent scope global").matches("valid_lft forever").count(), 2);
+}
+
 // --- changes by others meanwhile ---
 
 /// Runs `disturb` over and over while `act` runs in another thread of this network namespace; returns what that returns.

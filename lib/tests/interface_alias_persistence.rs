@@ -66,6 +66,7 @@ impl Host {
     fn with_netplan(&self) -> &Self {
         let state = "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-lan.network\n";
         self.put("etc/netplan/50-lan.yaml", "network: {ethernets: {lan: {addresses: [192.0.2.1/24]}}}\n")
+            .put(NETPLANS, "[Match]\nName=v0\n\n[Network]\nAddress=192.0.2.1/24\n")
             .put(&format!("run/systemd/netif/links/{}", index("v0")), state)
     }
 
@@ -100,6 +101,7 @@ impl Host {
 const PROFILE: &str = "etc/NetworkManager/system-connections/lan.nmconnection";
 const DROP_IN: &str = "etc/systemd/network/10-lan.network.d/lvs-host-v0.conf";
 const STANZAS: &str = "etc/network/interfaces.d/lvs-host-v0";
+const NETPLANS: &str = "run/systemd/network/10-netplan-lan.network";
 const YAML: &str = "etc/netplan/90-lvs-host-v0.yaml";
 
 fn index(interface: &str) -> u32 {
@@ -186,6 +188,24 @@ fn ifupdown_is_told_of_an_alias_and_forgets_it_with_it() {
 }
 
 #[test]
+fn ifupdown_knows_a_label_as_long_as_an_address_has_it() {
+    let host = Host::new();
+    host.with_ifupdown();
+    let task = |address: &str| json!({"name": "v0:1", "address": address, "persist": "ifupdown"});
+    host.apply(task("192.0.2.10/24"));
+    let known = host.text("run/network/ifstate");
+    assert!(known.ends_with("v0:1=v0:1\n"));
+    for address in ["192.0.2.9/24", "192.0.2.9/32", "192.0.2.9/23", "192.0.2.11/24"] {
+        assert_eq!(host.changes(task(address)), 6, "{address}");
+        assert_eq!(host.text("run/network/ifstate"), known);
+    }
+    let more = json!({"name": "v0:1", "persist": "ifupdown", "aliases": [{"address": "192.0.2.11/24"}, {"address": "192.0.2.12/24"}]});
+    host.apply(more);
+    host.apply(json!({"name": "v0", "address": "192.0.2.11", "state": "absent", "persist": "ifupdown"}));
+    assert_eq!(host.text("run/network/ifstate"), known, "192.0.2.12 has it");
+}
+
+#[test]
 fn what_is_stored_is_for_the_right_eyes() {
     for ((manage, file), expected) in hosts().into_iter().zip([0o644, 0o644, 0o600, 0o600]) {
         let host = Host::new();
@@ -212,24 +232,39 @@ fn the_answer_says_which_manager_and_which_file_and_nothing_without_persist() {
     assert!(runtime.check().unwrap().found.keys().all(|item| !item.to_string().contains(" in ")));
 }
 
+/// Makes a directory read-only for this thread.
+fn freeze(directory: &Path) {
+    let mount = |arguments: &str| {
+        let status = std::process::Command::new("mount").args(arguments.split(' ')).arg(directory).status();
+        assert!(status.unwrap().success(), "mount {arguments}");
+    };
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    mount(&format!("--no-mtab --bind {}", directory.display()));
+    mount("--no-mtab -o remount,bind,ro");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_leaves_the_kernel_as_it_was() {
     for (manage, file) in hosts() {
-        let host = Host::new();
-        manage(&host);
-        let path = host.path(file);
-        let directory = path.parent().unwrap();
-        fs::create_dir_all(directory).unwrap();
-        let bind = |arguments: &str| {
-            let status =
-                std::process::Command::new("mount").args(arguments.split(' ')).arg(directory).status();
-            assert!(status.unwrap().success(), "mount {arguments}");
-        };
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
-        bind(&format!("--no-mtab --bind {}", directory.display()));
-        bind("--no-mtab -o remount,bind,ro");
-        let error = host.refuse(alias());
-        assert!(error.contains("Read-only file system") && error.contains("nothing is changed"), "{error}");
+        for is_there in [false, true] {
+            let host = Host::new();
+            manage(&host);
+            let mut task = alias();
+            if is_there {
+                host.apply(task.clone());
+                task = with(task, json!({"state": "absent"}));
+                // With the last address the kernel would remove the route.
+                ip("address del 192.0.2.1/24 dev v0");
+                ip("route add default dev v0");
+            }
+            fs::create_dir_all(host.path(file).parent().unwrap()).unwrap();
+            freeze(host.path(file).parent().unwrap());
+            let error = host.refuse(task);
+            assert!(
+                error.contains("Read-only file system") && error.contains("nothing is changed"),
+                "{error}"
+            );
+        }
     }
 }
 
@@ -288,13 +323,109 @@ fn interfaces_that_are_not_read_or_shared_are_said() {
     assert!(error.contains("source /etc/network/interfaces.d/*"), "{error}");
     let host = Host::new();
     host.with_networkd().put("etc/systemd/network/10-lan.network", "[Match]\nName=v*\n");
-    assert!(host.apply(alias()).warnings[0].contains("put Name=v0 there"));
+    assert!(host.apply(alias()).warnings[0].contains("have it match v0 alone"));
     let host = Host::new();
     host.with_networkd().put(
         "run/systemd/netif/links/77",
         "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-lan.network\n",
     );
     assert!(host.refuse(alias()).contains("is for interface 77 too"));
+}
+
+#[test]
+fn a_definition_of_netplan_for_other_interfaces_too_or_of_another_kind_is_said() {
+    let host = Host::new();
+    host.with_netplan().put(NETPLANS, "[Match]\nName=v*\n");
+    assert!(host.apply(alias()).warnings[0].contains("have it match v0 alone"));
+    let state = format!("ADMIN_STATE=configured\nNETWORK_FILE=/{NETPLANS}\n");
+    host.put("run/systemd/netif/links/77", &state);
+    let error = host.refuse(json!({"name": "v0", "address": "192.0.2.11/32", "persist": "auto"}));
+    assert!(error.contains("with netplan") && error.contains("is for interface 77 too"), "{error}");
+    // Under another key Netplan refuses all of its files.
+    for (kind, key) in [("sit", None), ("dummy", None), ("bridge", Some("\"bridges\": {\n      \"lan\""))] {
+        let host = Host::new();
+        host.with_netplan()
+            .put(&NETPLANS.replace(".network", ".netdev"), &format!("[NetDev]\nKind={kind}\n"));
+        if let Some(key) = key {
+            host.apply(alias());
+            assert!(host.text(YAML).contains(key), "{}", host.text(YAML));
+        } else {
+            assert!(host.refuse(alias()).contains(&format!("it is a {kind}")));
+        }
+    }
+}
+
+#[test]
+fn what_the_person_stored_is_found_however_it_is_written() {
+    for text in [
+        "iface v0 inet dhcp\n up ip addr add 192.0.2.10/32 dev v0\n",
+        "iface v0 inet dhcp\n post-up /sbin/ifconfig v0:1 192.0.2.10 netmask 255.255.255.255\n",
+        "iface \\\n v0:3 inet static\n address \\\n  192.0.2.10/32\n",
+    ] {
+        let host = Host::new();
+        host.with_ifupdown().put("etc/network/interfaces.d/mine", text);
+        assert!(host.refuse(alias()).contains("has the address"), "{text}");
+    }
+    for text in ["iface v0 inet dhcp\n up ip route add default via 192.0.2.10\n", "# address 192.0.2.10\n"] {
+        let host = Host::new();
+        host.with_ifupdown().put("etc/network/interfaces.d/mine", text);
+        assert_eq!(host.changes(alias()), 2, "{text}");
+    }
+    let host = Host::new();
+    host.with_networkd()
+        .put("run/systemd/network/10-lan.network.d/a.conf", "[Network]\nAddress=192.0.2.10/32\n");
+    assert!(host.refuse(alias()).contains("a.conf, which we did not write, has the address"));
+    let host = Host::new();
+    let anchored =
+        "network:\n  ethernets:\n    lan:\n      addresses:\n      - &vip 192.0.2.10/32 # to: all\n";
+    host.with_netplan().put("etc/netplan/60-more.yaml", anchored);
+    assert!(host.refuse(alias()).contains("60-more.yaml, which we did not write, has the address"));
+}
+
+#[test]
+fn a_profile_never_loses_its_gateway_nor_the_last_address_that_it_needs() {
+    let absent = with(alias(), json!({"state": "absent"}));
+    for (ipv4, named) in [
+        ("address1=192.0.2.10/32,192.0.2.254\naddress2=192.0.2.1/24\nmethod=manual\n", "has the gateway too"),
+        ("address1=192.0.2.10/32\nmethod=manual\n", "its method for ipv4 is manual, which needs an address"),
+    ] {
+        let host = Host::new();
+        host.with_network_manager().put(PROFILE, &format!("[connection]\nuuid=1-2\n\n[ipv4]\n{ipv4}"));
+        ip("address add 192.0.2.10/32 dev v0");
+        let error = host.refuse(absent.clone());
+        assert!(error.contains("lan.nmconnection") && error.contains(named), "{error}");
+    }
+    for key in ["address", "addresses", "addresses7"] {
+        let host = Host::new();
+        let profile = format!("[connection]\nuuid=1-2\n\n[ipv4]\n{key}=192.0.2.10/32\nmethod=auto\n");
+        host.with_network_manager().put(PROFILE, &profile);
+        assert_eq!(host.changes(alias()), 1, "{key} is there already");
+        host.apply(absent.clone());
+        assert!(!host.text(PROFILE).contains("192.0.2.10"), "{key}");
+    }
+}
+
+#[test]
+fn a_file_that_the_person_has_ifupdown_read_is_found_however_it_is_written() {
+    let host = Host::new();
+    for (line, is_read) in [
+        ("source-directory /etc/network/interfaces.d/", true),
+        ("source-directory interfaces.d", true),
+        ("source /etc//network/./interfaces.d/*", true),
+        ("  source\tinterfaces.d/*", true),
+        ("source \\\n interfaces.d/lvs-*", true),
+        ("source /etc/network/*", false),
+        ("source /etc/network/interfaces.d/*.cfg", false),
+    ] {
+        host.with_ifupdown();
+        // A comment in the letters of old is none of our business.
+        let text = [line.as_bytes(), b"\n# Br\xfccke\niface v0 inet manual\n"].concat();
+        fs::write(host.path("etc/network/interfaces"), text).unwrap();
+        match host.task(alias()).check() {
+            Ok(_) => assert!(is_read, "{line}"),
+            Err(error) => assert!(!is_read && error.sentence().contains("does not read"), "{line}: {error}"),
+        }
+    }
 }
 
 #[test]

@@ -208,6 +208,9 @@ fn an_interface_with_a_dot_in_its_name_is_found_in_each_spelling() {
         assert_eq!(host.apply(json!({"name": name, "value": 1})), number == 0, "{name}");
     }
     assert_eq!(kernel("net/ipv4/conf/eth0.100/arp_ignore"), "1");
+    let twice = json!({"net.ipv4.conf.eth0.100.arp_ignore": 1, "net/ipv4/conf/eth0.100/arp_ignore": 2});
+    let error = host.refuse_in_check(json!({"settings": twice}));
+    assert!(error.contains("settings has it twice, as net.ipv4.conf.eth0.100.arp_ignore too"), "{error}");
     assert_eq!(host.text("etc/sysctl.conf"), "net.ipv4.conf.eth0/100.arp_ignore=1\n");
     ip("link del eth0");
     assert!(
@@ -375,6 +378,25 @@ fn the_extended_attributes_of_the_file_are_kept() {
 }
 
 #[test]
+fn the_access_rights_of_the_file_are_kept_and_no_others_come_from_its_directory() {
+    /// As acl(5) has them: version 2, then tag, rights and number of each entry; user 12 may write.
+    const ACL: [u8; 44] = [
+        2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 12, 0, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255,
+        16, 0, 6, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255, 255, 255, 255,
+    ];
+    let host = Host::new();
+    host.write("etc/sysctl.d/a.conf", "");
+    host.write("etc/sysctl.d/b.conf", "");
+    xattr::set(host.path("etc/sysctl.d"), "system.posix_acl_default", &ACL).unwrap();
+    xattr::set(host.path("etc/sysctl.d/b.conf"), "system.posix_acl_access", &ACL).unwrap();
+    for (file, rights) in [("a.conf", None), ("b.conf", Some(ACL.to_vec()))] {
+        let file = format!("/etc/sysctl.d/{file}");
+        assert!(host.apply(json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": file})));
+        assert_eq!(xattr::get(host.path(&file[1..]), "system.posix_acl_access").unwrap(), rights, "{file}");
+    }
+}
+
+#[test]
 fn a_symbolic_link_is_followed_also_to_a_file_that_is_not_there_yet() {
     let host = Host::new();
     host.write("etc/real.conf", "");
@@ -432,6 +454,27 @@ fn a_failure_in_the_middle_undoes_all_of_it() {
         json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.arp_ignore": 1, "net.ipv4.tcp_rmem": "x"});
     let error = host.refuse(json!({"settings": settings}));
     assert!(error.starts_with("cannot set net.ipv4.tcp_rmem to x: Invalid argument"), "{error}");
+    // What is as it should be, and a switch changes along, is put back as well.
+    let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.accept_redirects": 1, "net.ipv4.conf.all.accept_local": "x"});
+    assert!(host.refuse(json!({"settings": settings})).contains("accept_local to x"));
+    // The effect comes last, when the file is written.
+    let settings = json!({"net.ipv4.ip_default_ttl": 65, "net.ipv6.route.flush": "x"});
+    host.write("etc/ragged.conf", "# no line feed");
+    for file in ["/etc/sysctl.d/a.conf", "/etc/new/deep/a.conf", "/etc/dangling.conf"] {
+        symlink(host.path("etc/new/b.conf"), host.path("etc/dangling.conf")).unwrap_or_default();
+        let error = host.refuse(json!({"settings": settings, "sysctl_file": file}));
+        assert!(error.starts_with("cannot set net.ipv6.route.flush to x"), "{error}");
+    }
+    for backup in [false, true] {
+        let task = json!({"settings": settings, "sysctl_file": "/etc/ragged.conf", "backup": backup});
+        host.sysctl(task).apply().err().unwrap();
+        assert_eq!(host.text("etc/ragged.conf"), "# no line feed", "every byte");
+    }
+    let copies = fs::read_dir(host.path("etc"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b"~"));
+    assert_eq!(copies.count(), 0);
     host.write("etc/blocked", "");
     let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.arp_ignore": 1});
     let error = host.refuse(json!({"settings": settings, "sysctl_file": "/etc/blocked/a.conf"}));

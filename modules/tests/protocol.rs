@@ -63,6 +63,25 @@ fn arguments_come_from_the_named_file_or_from_standard_input_or_are_the_argument
 }
 
 #[test]
+fn what_is_no_text_and_what_is_a_pipe_are_answered_in_a_sentence() {
+    use std::os::unix::ffi::OsStrExt;
+    let argument = std::ffi::OsStr::from_bytes(b"{\"name\": \"\xff\"}");
+    let output = run(Command::new(SYSCTL).arg(argument), "");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("they are no JSON"));
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let task = json!({"name": "v0", "address": "192.0.2.10/24", "netns": pipe});
+    let output = run(Command::new("timeout").args(["5", ALIAS]), &task.to_string());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("cannot enter the network namespace"));
+    let twice = r#"{"address": "192.0.2.10", "ip": "192.0.2.11", "name": "v0"}"#;
+    let output = run(Command::new(ALIAS).arg(twice), "");
+    assert!(
+        String::from_utf8(output.stdout).unwrap().contains("cannot use option address: it is there twice")
+    );
+}
+
+#[test]
 fn the_version_is_told() {
     for (module, name) in [(SYSCTL, "sysctl"), (ALIAS, "interface_alias")] {
         let output = run(Command::new(module).arg("--version"), "");

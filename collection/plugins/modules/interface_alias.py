@@ -82,7 +82,9 @@ options:
     description: Whether an IPv6 address is used at once, without a look whether another host has it.
     type: bool
   preferred_lft:
-    description: With V(0) the address is not used as a source address of new connections, with V(forever) it is.
+    description:
+      - With V(0) the address is not used as a source address of new connections, with V(forever) it is.
+      - With either an address that had a lifetime, as by DHCP, stays for ever. Without, one that goes by itself is warned of.
     type: str
     choices: ['0', forever]
   link_up:

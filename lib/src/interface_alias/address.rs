@@ -44,6 +44,9 @@ pub struct Attributes {
     /// Whether it is not used as a source address (a preferred lifetime of 0).
     #[serde(skip_serializing_if = "is_false")]
     pub deprecated: bool,
+    /// Whether a lifetime of it counts down, so that it goes by itself or is deprecated then.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dynamic: bool,
     /// Whether it brings no route to its prefix.
     #[serde(skip_serializing_if = "is_false")]
     pub noprefixroute: bool,
@@ -80,6 +83,11 @@ impl Default for Status {
 }
 
 impl Status {
+    /// Returns whether a lifetime counts down.
+    pub(super) fn counts_down(&self) -> bool {
+        self.valid != FOREVER || ![0, FOREVER].contains(&self.preferred)
+    }
+
     /// Returns whether an address is there until someone removes it: neither counted down nor the kernel's own.
     pub(super) fn is_kept(&self) -> bool {
         self.valid == FOREVER && self.protocol.is_none_or(|protocol| protocol > KERNELS)
@@ -193,6 +201,7 @@ impl fmt::Display for Address {
         }
         write!(f, " scope {}", Scope(set.scope))?;
         for (is_set, word) in [
+            (set.dynamic, "dynamic"),
             (set.deprecated, "deprecated"),
             (set.noprefixroute, "noprefixroute"),
             (set.nodad, "nodad"),

@@ -110,7 +110,10 @@ fn usable(address: IpAddr, prefix: Option<u8>) -> Result<()> {
             }
             _ => Ok(()),
         },
-        IpAddr::V6(_) => Ok(()),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => refuse(&format!("it is an IPv4 address in IPv6 letters; give {v4}")),
+            None => Ok(()),
+        },
     }
 }
 
@@ -154,6 +157,7 @@ mod tests {
             ("192.0.2.10", Some("255.255.255.0"), Some(24), "both"),
             ("192.0.2.10/24", None, Some(25), "25"),
             ("2001:db8::1", Some("255.255.255.0"), None, "IPv6"),
+            ("::ffff:192.0.2.10/128", None, None, "give 192.0.2.10"),
             ("224.0.0.1/24", None, None, "multicast"),
             ("ff02::1/64", None, None, "multicast"),
             ("0.1.2.3/24", None, None, "0.0.0.0/8"),

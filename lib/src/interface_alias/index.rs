@@ -161,6 +161,20 @@ impl<'a> Index<'a> {
 }
 
 impl Wish {
+    /// Returns a warning if the wanted address is there, and will not stay.
+    pub(super) fn expires(
+        &self,
+        found: &State<InterfaceAlias>,
+        plan: &Plan<InterfaceAlias>,
+    ) -> Option<String> {
+        let item = Item::Address(self.wanted()?);
+        let after = plan.get(&item).map_or_else(|| found.get(&item), |change| change.after.as_ref());
+        let expires = after.and_then(Value::address).is_some_and(|address| address.set.dynamic);
+        expires.then(|| {
+            format!("{item} has a lifetime that ends, as who added it wants it; with preferred_lft: forever it stays")
+        })
+    }
+
     fn is_labelled(&self, address: &Address) -> bool {
         self.label.as_ref().is_some_and(|label| address.is_labelled(label))
     }

@@ -1,5 +1,6 @@
 //! The kernel's side: addresses and interfaces, read and written by rtnetlink(7).
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use nix::libc::{EADDRNOTAVAIL, EEXIST, ENODEV};
@@ -77,17 +78,34 @@ impl Kernel {
         self.act("add", object(alias, &address.set), request, NLM_F_CREATE | how)
     }
 
-    /// Removes addresses and nothing with them; with `promote`, others take their place that the kernel would take along.
-    pub(super) fn remove_all(&self, link: &Link, promote: bool, gone: &[(&Alias, &Address)]) -> Result<()> {
-        let has_primary =
-            gone.iter().any(|(alias, address)| alias.address.is_ipv4() && !address.status.secondary);
-        let delete = || gone.iter().try_for_each(|(alias, address)| self.delete(link, alias, address));
-        if !promote || !has_primary || link.promotes_secondaries {
-            return delete();
+    /// Removes addresses and nothing with them: others take their place that the kernel would take along. What is primary
+    /// is read anew, as what was added or removed just before changes that.
+    pub(super) fn remove_all(&self, link: &Link, gone: &[(&Alias, &Address)]) -> Result<()> {
+        // No other address is in the network of a single one, so none goes with it.
+        let is_alone = |alias: &Alias, set: &Attributes| {
+            alias.address.is_ipv6() || (set.prefix == 32 && set.peer.is_none())
+        };
+        if gone.iter().all(|(alias, address)| is_alone(alias, &address.set)) {
+            return self.delete_all(link, gone);
+        }
+        let now = self.addresses(link)?;
+        let is_secondary = |alias: &Alias| now.get(alias).is_some_and(|address| address.status.secondary);
+        // Secondaries before their primary: the other way round the kernel promotes one after the other, which takes minutes.
+        let (mut ordered, primaries): (Vec<_>, Vec<_>) =
+            gone.iter().copied().partition(|(alias, _)| is_secondary(alias));
+        ordered.extend(&primaries);
+        let goes: HashSet<&Alias> = gone.iter().map(|(alias, _)| *alias).collect();
+        let stays = now.keys().any(|alias| is_secondary(alias) && !goes.contains(alias));
+        if link.promotes_secondaries || primaries.is_empty() || !stays {
+            return self.delete_all(link, &ordered);
         }
         // Off again whatever happens: also where the switch failed, as its answer may be all that was lost.
-        let deleted = self.promote_secondaries(link, true).and_then(|()| delete());
+        let deleted = self.promote_secondaries(link, true).and_then(|()| self.delete_all(link, &ordered));
         self.promote_secondaries(link, false).and(deleted)
+    }
+
+    fn delete_all(&self, link: &Link, gone: &[(&Alias, &Address)]) -> Result<()> {
+        gone.iter().try_for_each(|(alias, address)| self.delete(link, alias, address))
     }
 
     fn promote_secondaries(&self, link: &Link, on: bool) -> Result<()> {
@@ -115,10 +133,7 @@ impl Kernel {
             // It may be there nevertheless, if only the answer was lost.
             return clear().and(Err(error));
         }
-        let followed =
-            now.iter().any(|(other, address)| other.interface == alias.interface && address.status.secondary);
-        let mended =
-            self.remove_all(link, followed, &[(alias, old)]).and_then(|()| self.add(link, alias, new));
+        let mended = self.remove_all(link, &[(alias, old)]).and_then(|()| self.add(link, alias, new));
         // If the new one was refused, the old one must be there before the stand-in goes.
         let restored = match mended {
             Err(_) => self.add(link, alias, old),

@@ -22,7 +22,8 @@ impl Label {
             Some(_) => text.to_owned(),
             None => format!("{interface}:{text}"),
         };
-        let (by_name, by_option) = (suffix.map(whole), option.map(whole));
+        let by_name = suffix.map(|suffix| format!("{interface}:{suffix}"));
+        let by_option = option.map(whole);
         if let (Some(one), Some(other)) = (&by_name, &by_option)
             && one != other
         {
@@ -38,9 +39,9 @@ impl Label {
         match text.strip_prefix(interface).and_then(|rest| rest.strip_prefix(':')) {
             None => refuse(&format!("it is not of {interface}; begin it with {interface}:")),
             Some("") => refuse("nothing follows the colon; put a number or word there"),
-            Some(rest) if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') => {
-                refuse("it has white space, a control character or a slash in it; take it out")
-            }
+            Some(rest) if rest.contains(|c: char| !c.is_ascii_graphic() || c == '/' || c == ':') => refuse(
+                "only letters, digits and signs of ASCII, no slash and no second colon, may follow the first one; change it",
+            ),
             _ => Ok(Self(text.into())),
         }
     }
@@ -114,7 +115,9 @@ mod tests {
     #[test]
     fn names_and_labels_that_no_kernel_should_get_are_refused() {
         let long = "x".repeat(128);
-        for name in ["", ":1", "a/b", "a b", &long, "eth0:", "eth0:a b", "enp0s31f6.1000:1"] {
+        for name in
+            ["", ":1", "a/b", "a b", &long, "eth0:", "eth0:a b", "eth0:1:2", "eth0:ü", "enp0s31f6.1000:1"]
+        {
             let label = interface(name).and_then(|(interface, suffix)| {
                 Label::of(&interface, suffix, None)?.map(|label| label.on(&interface)).transpose()
             });

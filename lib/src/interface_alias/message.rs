@@ -264,6 +264,7 @@ fn read_address(link: &Link, message: &Message) -> Option<(Alias, Address)> {
     set.nodad = flags & IFA_F_NODAD != 0;
     set.dadfailed = flags & IFA_F_DADFAILED != 0;
     set.deprecated = flags & IFA_F_DEPRECATED != 0;
+    set.dynamic = status.counts_down();
     status.tentative = flags & IFA_F_TENTATIVE != 0;
     // In IPv6 the same bit says that an address is temporary.
     status.secondary = flags & IFA_F_SECONDARY != 0 && own.is_ipv4();

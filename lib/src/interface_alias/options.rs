@@ -1,6 +1,5 @@
 //! The options of the task.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
+use super::contradiction;
 use super::item::Alias;
 use super::label::{self, Label};
 use super::persistence::Persist;
@@ -159,29 +159,12 @@ impl TryFrom<Arguments> for Options {
                 .map(|(number, item)| item.with_defaults(&arguments, number).and_then(Wish::try_from))
                 .collect::<Result<_>>()?,
         };
-        let wishes = fit_together(wishes)?;
+        if wishes.is_empty() {
+            return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
+        }
+        let wishes = contradiction::fit_together(wishes)?;
         Ok(Self { wishes, netns, wait, purge, check_conflict, announce, persist })
     }
-}
-
-/// Returns the same wishes if no address is wanted twice and none both present and absent.
-pub(super) fn fit_together(wishes: Vec<Wish>) -> Result<Vec<Wish>> {
-    if wishes.is_empty() {
-        return Err(Error::invalid("cannot do anything with empty aliases: give at least one"));
-    }
-    let mut seen = HashSet::new();
-    for wish in &wishes {
-        let prefix = wish.prefix.filter(|_| wish.address.is_some_and(|address| address.is_ipv4()));
-        if let Some(address) = wish.address
-            && !seen.insert((&wish.interface, address, prefix))
-        {
-            return Err(Error::invalid(format!(
-                "cannot use aliases: {address} on {} is there twice; give it once",
-                wish.interface
-            )));
-        }
-    }
-    Ok(wishes)
 }
 
 impl Arguments {
@@ -256,9 +239,13 @@ impl Wish {
             (Some(address @ IpAddr::V6(_)), Some(label)) => Err(Error::invalid(format!(
                 "cannot use label {label} for {address}: IPv6 addresses have no labels; leave it out"
             ))),
-            (Some(address), _) if self.present && self.prefix.is_none() => Err(Error::invalid(format!(
-                "cannot add {address} to {interface}: its prefix length is missing; give netmask, prefix or {address}/24"
-            ))),
+            (Some(address), _) if self.present && self.prefix.is_none() => {
+                let ways = if address.is_ipv4() { "netmask, prefix or" } else { "prefix or" };
+                let usual = if address.is_ipv4() { 24 } else { 64 };
+                Err(Error::invalid(format!(
+                    "cannot add {address} to {interface}: its prefix length is missing; give {ways} {address}/{usual}"
+                )))
+            }
             (None, _) if self.present => Err(Error::invalid(format!(
                 "cannot add an address to {interface}: option address is missing; give it"
             ))),
@@ -308,7 +295,7 @@ impl Wish {
         // Detection is tried anew, as another host may have given the address up.
         set.dadfailed = false;
         if let Some(deprecated) = asked.deprecated {
-            set.deprecated = deprecated;
+            (set.deprecated, set.dynamic) = (deprecated, false);
             wanted.status.preferred = if deprecated { 0 } else { FOREVER };
             wanted.status.valid = FOREVER;
         }

@@ -29,7 +29,7 @@ use super::options::{Purge, Wish};
 use crate::file;
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
-use files::text;
+use files::{foreign, text};
 use ifstate::IfState;
 
 /// Which network manager brings the addresses back after a boot.
@@ -61,6 +61,11 @@ trait Form: Debug {
 
     /// Returns why an address cannot be kept so, if it cannot.
     fn refusal(&self, content: &str, alias: &Alias, address: &Address) -> Option<String>;
+
+    /// Returns what the person would lose with a change of what is theirs from `before` to `after`, if anything.
+    fn loss(&self, _before: &str, _after: &str) -> Option<String> {
+        None
+    }
 
     /// Returns whether another file of the manager, whose content this is, brings `address`, or any under `label`.
     fn brings(&self, _content: &str, _address: Option<IpAddr>, _label: Option<&str>) -> bool {
@@ -185,25 +190,36 @@ impl Store {
         for (alias, before, after) in self.changes(plan) {
             let Some(address) = after else { continue };
             is_used = true;
-            if let Some(why) = self.form.refusal(&content, alias, address) {
-                return Err(self.refuse(alias, &why));
-            }
-            let label = label(alias, address);
-            if let (None, Some(path)) =
-                (before, self.brought_elsewhere(Some(alias.address), label.as_deref())?)
-            {
-                let why = format!(
-                    "{}, which we did not write, has the address or its label already; remove that there, or leave persist out",
-                    path.display()
-                );
-                return Err(self.refuse(alias, &why));
-            }
+            self.permits(&content, alias, address, before.is_none())?;
+        }
+        if let Some(after) = self.planned(&content, plan)?
+            && let Some(why) = self.form.loss(&content, &after)
+        {
+            return Err(Error::invalid(format!("cannot change {}: {why}", self.file.display())));
         }
         let mut warnings: Vec<String> = self.form.warning().filter(|_| is_used).into_iter().collect();
         for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
             warnings.extend(self.comes_back(wish)?);
         }
         Ok(warnings)
+    }
+
+    /// Returns an error if an address cannot be kept there, or is new there and the person's elsewhere.
+    fn permits(&self, content: &str, alias: &Alias, address: &Address, is_new: bool) -> Result<()> {
+        if let Some(why) = self.form.refusal(content, alias, address) {
+            return Err(self.refuse(alias, &why));
+        }
+        let label = label(alias, address);
+        match self.brought_elsewhere(Some(alias.address), label.as_deref())?.filter(|_| is_new) {
+            None => Ok(()),
+            Some(path) => Err(self.refuse(
+                alias,
+                &format!(
+                    "{}, which we did not write, has the address or its label already; remove that there, or leave persist out",
+                    path.display()
+                ),
+            )),
+        }
     }
 
     fn refuse(&self, alias: &Alias, why: &str) -> Error {
@@ -225,7 +241,7 @@ impl Store {
     /// Returns the file other than ours that brings `address`, or any under `label`.
     fn brought_elsewhere(&self, address: Option<IpAddr>, label: Option<&str>) -> Result<Option<&Path>> {
         for path in &self.elsewhere {
-            if self.form.brings(&text(path)?, address, label) {
+            if self.form.brings(&foreign(path)?, address, label) {
                 return Ok(Some(path));
             }
         }
@@ -234,25 +250,35 @@ impl Store {
 
     /// Writes what `plan` says about it.
     pub(super) fn write(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
-        if let Some(ifstate) = &self.ifstate {
-            ifstate.write(plan)?;
-        }
-        let changes: Vec<_> = self.changes(plan).collect();
-        if changes.is_empty() {
-            return Ok(());
-        }
         let content = self.content()?;
-        let mut addresses = self.read(&content)?;
-        for (alias, _, after) in changes {
+        if let Some(ifstate) = &self.ifstate {
+            ifstate.write(plan, &self.after(&content, plan)?)?;
+        }
+        match self.planned(&content, plan)? {
+            None => Ok(()),
+            Some(text) if text.is_empty() => self.withdraw(),
+            Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
+        }
+    }
+
+    /// Returns what `plan` makes of `content`; nothing if it plans nothing there.
+    fn planned(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
+        if self.changes(plan).next().is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.form.written(content, &self.after(content, plan)?)))
+    }
+
+    /// Returns the addresses that `plan` makes of those in `content`.
+    fn after(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Addresses> {
+        let mut addresses = self.read(content)?;
+        for (alias, _, after) in self.changes(plan) {
             match after {
                 Some(address) => addresses.insert(alias.clone(), address.clone()),
                 None => addresses.remove(alias),
             };
         }
-        match self.form.written(&content, &addresses) {
-            text if text.is_empty() => self.withdraw(),
-            text => file::replace(&self.file, text.as_bytes(), self.mode),
-        }
+        Ok(addresses)
     }
 
     /// Removes the file, and the directory that is only for drop-ins like it if that was the last.

@@ -30,14 +30,18 @@ pub(super) fn purge(
     let labels: HashSet<&OsStr> =
         wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
     let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
+    let is_chosen = |address: &Address| match purge {
+        Purge::None => false,
+        Purge::Label => address.set.label.as_deref().is_some_and(|label| labels.contains(label)),
+        Purge::Owned => address.is_ours(),
+        Purge::All => true,
+    };
     for (alias, address) in addresses(now) {
-        let chosen = match purge {
-            Purge::None => false,
-            Purge::Label => address.set.label.as_deref().is_some_and(|label| labels.contains(label)),
-            Purge::Owned => address.is_ours(),
-            Purge::All => true,
-        };
-        if chosen && !wanted.contains(alias) && !is_spared(alias, address) && Some(alias.address) != own {
+        if is_chosen(address)
+            && !wanted.contains(alias)
+            && !is_spared(alias, address)
+            && Some(alias.address) != own
+        {
             then.remove(&Item::Address(alias.clone()));
         }
     }

@@ -144,6 +144,20 @@ fn an_undo_that_fails_says_what_is_in_force_and_that_the_host_changed() {
 }
 
 #[test]
+fn one_entry_that_cannot_be_put_back_keeps_no_other_from_it() {
+    let mut cells = Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21), (3, 30)]);
+    (cells.refused, cells.rounded) = (Some(10), Some((30, 31)));
+    let error = cells.apply().err().unwrap();
+    assert_eq!(cells.cells(), [(1, 11), (2, 20)]);
+    assert!(error.left_changes() && error.sentence().ends_with("in force is 1 = 11"), "{}", error.sentence());
+    assert!(
+        error.sentence().contains("could not be undone (cannot set cell 1: refused)"),
+        "{}",
+        error.sentence()
+    );
+}
+
+#[test]
 fn an_item_that_vanishes_fails_unless_it_may() {
     let cells = |fine| Cells {
         vanishing: Some(2),
@@ -154,7 +168,7 @@ fn an_item_that_vanishes_fails_unless_it_may() {
     lenient.apply().unwrap();
     assert_eq!(lenient.cells(), [(1, 11)]);
     let strict = cells(false);
-    assert!(strict.apply().err().unwrap().sentence().contains("nothing is read back"));
+    assert!(strict.apply().err().unwrap().sentence().contains("is not there afterwards"));
 }
 
 #[test]

@@ -92,7 +92,11 @@ impl Scope {
                 Some(key) => {
                     // The files get the name that means the same to a boot.
                     self.stored.remove(name);
-                    self.stored.insert(key.clone(), Some(text.to_owned()));
+                    if self.stored.insert(key.clone(), Some(text.to_owned())).is_some() {
+                        return Err(Error::invalid(format!(
+                            "cannot set {key}: settings has it twice, as {name} too; give it once"
+                        )));
+                    }
                     self.set.insert(key, text.to_owned());
                 }
             },

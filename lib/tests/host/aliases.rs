@@ -14,8 +14,11 @@ use crate::host::{apply_by_the_laws, fail_by_the_laws, ip, resource};
 pub(crate) fn look() -> String {
     let all =
         [ip("-oneline address show"), ip("route show table all"), ip("-6 route show table main")].concat();
-    // Routes of link-local and multicast addresses come and go while an interface settles.
-    let lines = all.lines().filter(|line| !line.contains("fe80::") && !line.contains("ff00::"));
+    // Routes of link-local and multicast addresses come and go while an interface settles; the kernel adds that of an IPv6
+    // address to its local table when it gets to it, a moment after the address (net/ipv6/addrconf.c, addrconf_dad_work).
+    let settles =
+        |line: &str| line.contains("fe80::") || line.contains("ff00::") || line.starts_with("local 2001:");
+    let lines = all.lines().filter(|line| !settles(line));
     let counts_down = |word: &str| word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit());
     let stays = |word: &&str| !["tentative", "linkdown"].contains(word) && !counts_down(word);
     lines.map(|line| line.split(' ').filter(stays).collect::<Vec<_>>().join(" ") + "\n").collect()

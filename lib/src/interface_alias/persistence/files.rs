@@ -38,6 +38,12 @@ pub(super) fn text(path: &Path) -> Result<String> {
         .map_err(|_| Error::invalid(format!("cannot use {}: it is no UTF-8; mend it", path.display())))
 }
 
+/// Returns the content of a file that is only looked at, nothing if there is none; a comment in it may be no UTF-8.
+pub(super) fn foreign(path: &Path) -> Result<String> {
+    let content = file::read(path)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
 /// Returns `path` below `root`; a relative one as it is.
 pub(super) fn inside(root: &Path, path: &str) -> PathBuf {
     path.strip_prefix('/').map_or_else(|| path.into(), |path| root.join(path))

@@ -3,6 +3,7 @@
 //! ifupdown adds an alias that it does not take for up, and fails because the address is there. So it has to know of an
 //! alias that we have added.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -57,34 +58,43 @@ impl IfState {
         let mut known = Addresses::new();
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
-            let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
-            if is_listed && text(&self.own_file(&label))?.trim() == label {
+            if self.knows(&lines, &label)? {
                 known.insert(alias, up);
             }
         }
         Ok(known)
     }
 
-    /// Writes what `plan` says about it, while ifupdown waits.
-    pub(super) fn write(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
-        let changes: Vec<_> = super::changes(plan, &self.file).collect();
-        if changes.is_empty() {
+    /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
+    fn knows(&self, lines: &str, label: &str) -> Result<bool> {
+        let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
+        Ok(is_listed && text(&self.own_file(label))?.trim() == label)
+    }
+
+    /// Writes what `plan` says about it, while ifupdown waits. A label stays as long as one of the `stored` addresses has it.
+    pub(super) fn write(&self, plan: &Plan<InterfaceAlias>, stored: &Addresses) -> Result<()> {
+        let (mut gone, mut up) = (BTreeSet::new(), BTreeSet::new());
+        for (alias, before, after) in super::changes(plan, &self.file) {
+            gone.extend(before.and_then(|address| label(alias, address)));
+            up.extend(after.and_then(|address| label(alias, address)));
+        }
+        if gone.is_empty() && up.is_empty() {
             return Ok(());
         }
         let _lock = self.lock()?;
-        for (alias, before, after) in changes {
-            for (address, is_up) in [(before, false), (after, true)] {
-                if let Some(label) = address.and_then(|address| label(alias, address)) {
-                    self.set(&label, is_up)?;
-                }
-            }
-        }
-        Ok(())
+        let kept: BTreeSet<String> =
+            stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
+        gone.difference(&kept).try_for_each(|label| self.set(label, false))?;
+        up.iter().try_for_each(|label| self.set(label, true))
     }
 
     fn set(&self, label: &str, is_up: bool) -> Result<()> {
         let line = format!("{label}={label}\n");
-        let others: String = text(&self.file)?.split_inclusive('\n').filter(|old| *old != line).collect();
+        let lines = text(&self.file)?;
+        if is_up && self.knows(&lines, label)? {
+            return Ok(());
+        }
+        let others: String = lines.split_inclusive('\n').filter(|old| *old != line).collect();
         let own = self.own_file(label);
         if !is_up {
             file::remove(&own)?;

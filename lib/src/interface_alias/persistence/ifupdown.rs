@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{inside, is_there, matching, text};
+use super::files::{foreign, inside, is_there, matching};
 use super::ifstate::IfState;
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
@@ -25,7 +25,7 @@ struct Stanzas {
 /// Returns where the addresses of a device go, if ifupdown manages it.
 pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     let files = Files::read(root)?;
-    let is_up = !text(&root.join(format!("run/network/ifstate.{}", device.name)))?.is_empty();
+    let is_up = !foreign(&root.join(format!("run/network/ifstate.{}", device.name)))?.is_empty();
     let ours = root.join("etc/network/interfaces.d").join(file_name(&device.name));
     let has_stanza = files.stanzas_of(&device.name)? || (device.index.is_none() && is_there(&ours)?);
     // It brings lo up without a stanza.
@@ -69,7 +69,7 @@ impl Files {
         let mut next = 0;
         while let Some(path) = files.paths.get(next).cloned() {
             next += 1;
-            for line in text(&path)?.lines() {
+            for line in whole_lines(&foreign(&path)?).lines() {
                 files.follow(root, line)?;
             }
         }
@@ -85,7 +85,9 @@ impl Files {
             _ => return Ok(()),
         };
         for word in words {
-            let pattern = root.join("etc/network").join(inside(root, word)).display().to_string() + suffix;
+            // Read part by part, as people write a slash too many.
+            let pattern: PathBuf = root.join("etc/network").join(inside(root, word)).components().collect();
+            let pattern = pattern.display().to_string() + suffix;
             for path in matching(Path::new(&pattern))? {
                 if !path.is_dir() && !self.paths.contains(&path) {
                     self.paths.push(path);
@@ -97,13 +99,14 @@ impl Files {
     }
 
     fn would_read(&self, path: &Path) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches_path(path))
+        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+        self.patterns.iter().any(|pattern| pattern.matches_path_with(path, options))
     }
 
     /// Returns whether a stanza defines `interface`.
     fn stanzas_of(&self, interface: &str) -> Result<bool> {
         for path in &self.paths {
-            let content = text(path)?;
+            let content = whole_lines(&foreign(path)?);
             let mut lines = content.lines().map(str::split_whitespace);
             if lines.any(|mut words| words.next() == Some("iface") && words.next() == Some(interface)) {
                 return Ok(true);
@@ -164,16 +167,36 @@ impl Form for Stanzas {
     }
 
     fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-        content.lines().any(|line| {
+        whole_lines(content).lines().any(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
+            let is_it = |word: &&str| {
+                Some(*word) == label
+                    || address.is_some() && word.split('/').next().and_then(|ip| ip.parse().ok()) == address
+            };
             match words.as_slice() {
-                ["address", value] => {
-                    value.split('/').next().and_then(|ip| ip.parse().ok()) == address && address.is_some()
-                }
+                ["address", value, ..] => is_it(value),
                 ["iface", name, ..] => Some(*name) == label,
+                ["up" | "pre-up" | "post-up", command @ ..] => {
+                    is_about_addresses(command) && command.iter().any(is_it)
+                }
                 _ => false,
             }
         })
+    }
+}
+
+/// Returns the same text with lines that a backslash continues as one, interfaces(5).
+fn whole_lines(content: &str) -> String {
+    content.replace("\\\n", " ")
+}
+
+/// Returns whether a command is about addresses: ifconfig, or ip with `address` or a short form of that.
+fn is_about_addresses(command: &[&str]) -> bool {
+    let mut words = command.iter().filter(|word| !word.starts_with('-'));
+    match words.next().and_then(|program| program.rsplit('/').next()) {
+        Some("ifconfig") => true,
+        Some("ip") => words.next().is_some_and(|object| "address".starts_with(object)),
+        _ => false,
     }
 }
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use super::netplan::{self, Renderer};
-use super::{Persist, Store, ifupdown, network_manager, networkd};
+use super::{Persist, Store, ifupdown, netplan, network_manager, networkd};
 use crate::interface_alias::options::Purge;
 use crate::{Error, Result};
 
@@ -96,9 +95,7 @@ fn for_lo(root: &Path, manager: Persist, lo: &Device) -> Result<Option<Store>> {
     }
     match manager {
         Persist::Networkd if managed.contains(&false) => Ok(Some(networkd::for_lo(root, lo))),
-        Persist::Netplan if managed.contains(&true) => {
-            netplan::store(root, lo, "lo", Renderer::Networkd).map(Some)
-        }
+        Persist::Netplan if managed.contains(&true) => netplan::for_lo(root, lo).map(Some),
         Persist::NetworkManager if network_manager::has_profiles(root)? => {
             Ok(Some(network_manager::for_lo(root, lo)))
         }

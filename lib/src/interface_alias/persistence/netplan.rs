@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
-use super::files::{assignments, matching, text};
+use super::files::{assignments, foreign, is_there, matching, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, networkd, not_kept, plain,
-    words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, network_manager, networkd,
+    not_kept, plain, words,
 };
 use crate::{Error, Result};
 
@@ -21,11 +21,13 @@ struct Definition {
     kind: &'static str,
     id: String,
     renderer: Renderer,
+    /// What to know of the definition that ours is merged with.
+    warning: Option<String>,
 }
 
 /// What sets the addresses in the end.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Renderer {
+enum Renderer {
     Networkd,
     NetworkManager,
 }
@@ -39,13 +41,18 @@ pub(super) fn id_of(network_file: &Path) -> Option<String> {
 /// Returns where the addresses of a device go, if Netplan configures it.
 pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     let Some(index) = device.index else { return left_behind(root, device) };
-    if let Some(id) = networkd::network_file(root, index)?.as_deref().and_then(id_of) {
-        return store(root, device, &id, Renderer::Networkd).map(Some);
+    if let Some(network) = networkd::network_file(root, index)?
+        && let Some(id) = id_of(&network)
+    {
+        let kind = kind(device, &made_as(root, device, &network, &id)?)?;
+        let warning = networkd::sharing(root, Persist::Netplan, device, &network)?;
+        let definition = Definition { warning, ..Definition::new(device, kind, id) };
+        return store(root, device, definition).map(Some);
     }
-    match super::network_manager::netplan_id(root, device)? {
-        Some(id) => store(root, device, &id, Renderer::NetworkManager).map(Some),
-        None => Ok(None),
-    }
+    let Some((id, made_as)) = network_manager::netplan_id(root, device)? else { return Ok(None) };
+    let renderer = Renderer::NetworkManager;
+    let definition = Definition { renderer, ..Definition::new(device, kind(device, &made_as)?, id) };
+    store(root, device, definition).map(Some)
 }
 
 /// Returns our file for an interface that is not there; it tells what Netplan calls that.
@@ -54,14 +61,12 @@ fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
     let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
     let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
     let Some((kind, id)) = KINDS.iter().find_map(id_in) else { return Ok(None) };
-    let mut store = store(root, device, id, Renderer::Networkd)?;
-    store.form = Box::new(Definition {
-        interface: device.name.clone(),
-        kind,
-        id: id.clone(),
-        renderer: Renderer::Networkd,
-    });
-    Ok(Some(store))
+    store(root, device, Definition::new(device, kind, id.clone())).map(Some)
+}
+
+/// Returns the file for lo.
+pub(super) fn for_lo(root: &Path, lo: &Device) -> Result<Store> {
+    store(root, lo, Definition::new(lo, KINDS[0], "lo".into()))
 }
 
 const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
@@ -75,36 +80,46 @@ fn file(root: &Path, device: &Device) -> PathBuf {
     root.join("etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
 }
 
-/// Returns the file for a device that Netplan calls `id`.
-pub(super) fn store(root: &Path, device: &Device, id: &str, renderer: Renderer) -> Result<Store> {
+fn store(root: &Path, device: &Device, definition: Definition) -> Result<Store> {
     let file = file(root, device);
     let patterns = ["etc", "run", "lib"].map(|place| root.join(place).join("netplan/*.yaml"));
     let all = patterns.iter().map(|pattern| matching(pattern)).collect::<Result<Vec<_>>>()?;
     let elsewhere = all.into_iter().flatten().filter(|path| *path != file).collect();
-    let kind = kind(root, device)?;
-    let form = Definition { interface: device.name.clone(), kind, id: id.to_owned(), renderer };
     Ok(Store {
         manager: Persist::Netplan,
         interface: device.name.clone(),
         file: file.into(),
         mode: 0o600,
-        form: Box::new(form),
+        form: Box::new(definition),
         elsewhere,
         ifstate: None,
     })
 }
 
-/// Returns the key under which Netplan has devices of this kind, by what the kernel calls them (DEVTYPE).
-fn kind(root: &Path, device: &Device) -> Result<&'static str> {
-    let event = text(&root.join("sys/class/net").join(&*device.name).join("uevent"))?;
-    match assignments(&event).get("DEVTYPE") {
-        None => Ok("ethernets"),
-        Some(&"bond") => Ok("bonds"),
-        Some(&"bridge") => Ok("bridges"),
-        Some(&"vlan") => Ok("vlans"),
-        Some(&"wlan") => Ok("wifis"),
-        Some(kind) => Err(Error::invalid(format!(
-            "cannot keep addresses of {} with netplan: it is a {kind}; write them into its own file, and leave persist out",
+/// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
+fn made_as(root: &Path, device: &Device, network: &Path, id: &str) -> Result<String> {
+    if let Some(kind) = assignments(&foreign(&network.with_extension("netdev"))?).get("Kind") {
+        return Ok((*kind).to_owned());
+    }
+    if is_there(&root.join(format!("run/systemd/system/netplan-ovs-{id}.service")))? {
+        return Ok("part of Open vSwitch".into());
+    }
+    let event = foreign(&root.join("sys/class/net").join(&*device.name).join("uevent"))?;
+    let is_wireless = assignments(&event).get("DEVTYPE") == Some(&"wlan");
+    Ok(if is_wireless { "wlan" } else { "ethernet" }.into())
+}
+
+/// Returns the key under which Netplan has such devices. Under another one than the person's it would refuse all of its
+/// files, and a boot would bring no network.
+fn kind(device: &Device, made_as: &str) -> Result<&'static str> {
+    match made_as {
+        "ethernet" => Ok("ethernets"),
+        "bond" => Ok("bonds"),
+        "bridge" => Ok("bridges"),
+        "vlan" => Ok("vlans"),
+        "wlan" => Ok("wifis"),
+        other => Err(Error::invalid(format!(
+            "cannot keep addresses of {} with netplan: it is a {other}; write them into its own file, and leave persist out",
             device.name
         ))),
     }
@@ -141,12 +156,16 @@ impl Form for Definition {
 
     /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
     fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-        let lines =
-            content.lines().filter(|line| !["#", "to:", "from:"].iter().any(|word| line.contains(word)));
+        let lines = content.lines().filter_map(|line| line.split('#').next());
+        let lines = lines.filter(|line| !["to:", "from:"].iter().any(|word| line.contains(word)));
         lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])).any(|word| {
             let ip = cidr(word.trim_end_matches(':')).map(|(ip, _)| ip);
             ip.is_some() && ip == address || Some(word) == label
         })
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.warning.clone()
     }
 
     fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
@@ -160,6 +179,10 @@ impl Form for Definition {
 }
 
 impl Definition {
+    fn new(device: &Device, kind: &'static str, id: String) -> Self {
+        Self { interface: device.name.clone(), kind, id, renderer: Renderer::Networkd, warning: None }
+    }
+
     fn value(&self, addresses: &Addresses) -> Value {
         let list: Vec<Value> = addresses.iter().map(|(alias, address)| entry(alias, address)).collect();
         let mut definition = json!({"addresses": list});
@@ -199,6 +222,6 @@ fn entry(alias: &Alias, address: &Address) -> Value {
 
 #[cfg(test)]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
-    let (interface, id) = (interface.clone(), id.to_owned());
-    Box::new(Definition { interface, kind: "ethernets", id, renderer: Renderer::Networkd })
+    let device = Device { name: interface.clone(), index: None };
+    Box::new(Definition::new(&device, KINDS[0], id.to_owned()))
 }

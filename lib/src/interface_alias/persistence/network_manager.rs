@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::files::{assignments, entries, is_there, text};
+use super::files::{assignments, entries, foreign, is_there};
 use super::{Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, not_kept, plain, words};
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ struct Profile {
 
 /// Returns the uuid of the profile that is in use for an interface, if NetworkManager manages that.
 fn uuid(root: &Path, index: u32) -> Result<Option<String>> {
-    let state = text(&root.join(DEVICES).join(index.to_string()))?;
+    let state = foreign(&root.join(DEVICES).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("managed") == Some(&"true");
     Ok(state.get("connection-uuid").filter(|_| is_managed).map(|uuid| (*uuid).to_owned()))
@@ -51,7 +51,7 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
         return Ok(Some(store(device, file, None)));
     }
     let made_up = profile(&root.join(GENERATED), "uuid", &uuid)?;
-    match made_up.map(|file| text(&file)).transpose()? {
+    match made_up.map(|file| foreign(&file)).transpose()? {
         Some(content) if assignments(&content).get("external") == Some(&"true") => Ok(None),
         None if netplan_id(root, device)?.is_some() => Ok(None),
         _ => Err(Error::invalid(format!(
@@ -62,14 +62,17 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     }
 }
 
-/// Returns the name in Netplan's files of a device that Netplan has NetworkManager configure.
-pub(super) fn netplan_id(root: &Path, device: &Device) -> Result<Option<String>> {
+/// Returns the name in Netplan's files of a device that Netplan has NetworkManager configure, and the type of its profile.
+pub(super) fn netplan_id(root: &Path, device: &Device) -> Result<Option<(String, String)>> {
     let is_managed = device.index.map_or(Ok(None), |index| uuid(root, index))?.is_some();
     let file = profile(&root.join(GENERATED), "interface-name", &device.name)?.filter(|_| is_managed);
-    Ok(file.and_then(|file| {
-        let name = file.file_name()?.to_str()?;
-        Some(name.strip_prefix("netplan-")?.strip_suffix(".nmconnection")?.to_owned())
-    }))
+    let Some(file) = file else { return Ok(None) };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let Some(id) = name.strip_prefix("netplan-").and_then(|name| name.strip_suffix(".nmconnection")) else {
+        return Ok(None);
+    };
+    let kind = assignments(&foreign(&file)?).get("type").unwrap_or(&"ethernet").to_string();
+    Ok(Some((id.to_owned(), kind)))
 }
 
 /// Returns whether it manages an interface by a profile of the person's.
@@ -90,7 +93,7 @@ fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> 
         .into_iter()
         .filter(|file| file.extension().is_some_and(|end| end == "nmconnection"))
     {
-        if assignments(&text(&file)?).get(key) == Some(&value) {
+        if assignments(&foreign(&file)?).get(key) == Some(&value) {
             return Ok(Some(file));
         }
     }
@@ -152,6 +155,25 @@ impl Form for Profile {
         }
     }
 
+    fn loss(&self, before: &str, after: &str) -> Option<String> {
+        let stays = |line: &Line| addresses(after).any(|other| other.cidr == line.cidr);
+        if let Some(line) = addresses(before).find(|line| line.value.contains(',') && !stays(line)) {
+            return Some(format!(
+                "its line {}={} has the gateway too, which would go; put that into gateway=",
+                line.key, line.value
+            ));
+        }
+        let lacks = |section: &str| addresses(after).all(|line| line.section != section);
+        let is_manual = |line: &Line| {
+            ["ipv4", "ipv6"].contains(&line.section) && (line.key, line.value) == ("method", "manual")
+        };
+        let needs = keys(before).find(|line| is_manual(line) && lacks(line.section))?;
+        Some(format!(
+            "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
+            needs.section
+        ))
+    }
+
     /// Else it writes the profile anew as it knows it, without our lines; this sets nothing.
     fn tell(&self, file: &Path, gone: &[&Alias]) -> Option<String> {
         let load = Command::new("nmcli").args(["connection", "load"]).arg(file).output();
@@ -207,9 +229,10 @@ fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// Returns the N of `addressN`.
+/// Returns the N of `addressN`, which may also be missing, and of the older `addressesN`.
 fn number(key: &str) -> Option<u32> {
-    key.strip_prefix("address")?.parse().ok()
+    let number = key.strip_prefix("addresses").or_else(|| key.strip_prefix("address"))?;
+    if number.is_empty() { Some(0) } else { number.parse().ok() }
 }
 
 fn section_of(alias: &Alias) -> &'static str {

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{assignments, entries, inside, matching, text};
+use super::files::{assignments, entries, foreign, inside, matching};
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
 };
+use crate::interface_alias::address::Attributes;
 use crate::{Error, Result};
 
 /// What networkd knows of each interface, by its number (sd-network reads it).
@@ -33,7 +34,7 @@ struct Sections {
 
 /// Returns the file by which networkd manages the interface with a number, if it does.
 pub(super) fn network_file(root: &Path, index: u32) -> Result<Option<PathBuf>> {
-    let state = text(&root.join(LINKS).join(index.to_string()))?;
+    let state = foreign(&root.join(LINKS).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("ADMIN_STATE").is_some_and(|state| *state != "unmanaged");
     Ok(state.get("NETWORK_FILE").filter(|_| is_managed).map(|file| inside(root, file)))
@@ -52,27 +53,37 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
 
 /// Returns the drop-in beside the file by which networkd manages a device.
 fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
-    if let Some(other) = shared_with(root, device, network)? {
-        return Err(Error::invalid(format!(
-            "cannot keep addresses of {} with networkd: {} is for interface {other} too, which would get them as well; give {0} a file of its own",
-            device.name,
-            network.display()
-        )));
-    }
+    let warning = sharing(root, Persist::Networkd, device, network)?;
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
-    let others = matching(&directory.join("*.conf"))?.into_iter();
-    let elsewhere = others.filter(|path| *path != file).chain([network.to_owned()]).collect();
-    let warning = (!names(&text(network)?, &device.name)).then(|| {
-        format!(
-            "{} is for every interface that it matches, and each would get the addresses of {}; put Name={1} there",
-            network.display(),
-            device.name
-        )
-    });
+    let mut elsewhere = vec![network.to_owned()];
+    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
+        let others = matching(&root.join(place).join(format!("{name}.d/*.conf")))?.into_iter();
+        elsewhere.extend(others.filter(|path| *path != file));
+    }
     let form = Sections { interface: device.name.clone(), head: "", warning };
     Ok(store(device, file, elsewhere, form))
+}
+
+/// Returns what to know of networkd's file for a device if it is for others too, or an error if one of them is there.
+pub(super) fn sharing(
+    root: &Path,
+    manager: Persist,
+    device: &Device,
+    network: &Path,
+) -> Result<Option<String>> {
+    let (name, network_name) = (&device.name, network.display());
+    match shared_with(root, device, network)? {
+        Some(other) => Err(Error::invalid(format!(
+            "cannot keep addresses of {name} with {}: {network_name} is for interface {other} too, which would get them as well; give {name} a file of its own",
+            manager.word()
+        ))),
+        None if names(&foreign(network)?, name) => Ok(None),
+        None => Ok(Some(format!(
+            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
+        ))),
+    }
 }
 
 fn store(device: &Device, file: PathBuf, elsewhere: Vec<PathBuf>, form: Sections) -> Store {
@@ -196,43 +207,30 @@ impl Sections {
             .and_then(|value| cidr(value))
             .ok_or("a section has no address; remove the file")?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
-        let set = &mut address.set;
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let is_read = match line.split_once('=').unwrap_or((line, "")) {
-                ("Address", _) => true,
-                ("Label", value) => {
-                    set.label = Some(value.into());
-                    true
-                }
-                ("Broadcast", "no") => {
-                    set.broadcast = None;
-                    true
-                }
-                ("Broadcast", value) => {
-                    value.parse().map(|broadcast| set.broadcast = Some(broadcast)).is_ok()
-                }
-                ("Scope", value) => value.parse().map(|scope| set.scope = scope).is_ok(),
-                ("RouteMetric", value) => value.parse().map(|metric| set.metric = Some(metric)).is_ok(),
-                ("PreferredLifetime", value) => {
-                    set.deprecated = true;
-                    value == "0"
-                }
-                ("AddPrefixRoute", value) => {
-                    set.noprefixroute = true;
-                    value == "no"
-                }
-                ("DuplicateAddressDetection", value) => {
-                    set.nodad = true;
-                    value == "none"
-                }
-                _ => false,
-            };
-            if !is_read {
-                return Err(format!("we did not write its line `{line}`; move that to another file"));
-            }
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            take(&mut address.set, key, value)
+                .ok_or_else(|| format!("we did not write its line `{line}`; move that to another file"))?;
         }
         Ok((alias, address))
     }
+}
+
+/// Takes an attribute over from a line of a section; nothing if we do not write such lines.
+fn take(set: &mut Attributes, key: &str, value: &str) -> Option<()> {
+    match (key, value) {
+        ("Address", _) => {}
+        ("Label", _) => set.label = Some(value.into()),
+        ("Broadcast", "no") => set.broadcast = None,
+        ("Broadcast", _) => set.broadcast = Some(value.parse().ok()?),
+        ("Scope", _) => set.scope = value.parse().ok()?,
+        ("RouteMetric", _) => set.metric = Some(value.parse().ok()?),
+        ("PreferredLifetime", "0") => set.deprecated = true,
+        ("AddPrefixRoute", "no") => set.noprefixroute = true,
+        ("DuplicateAddressDetection", "none") => set.nodad = true,
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Returns the section of an address.

@@ -91,7 +91,7 @@ impl<'a> Index<'a> {
         let foreign = |(_, address): &Entry| !address.is_ours() && !wish.is_labelled(address);
         if let Some((_, address)) = same_address().filter(other_length).find(foreign) {
             return Err(Error::invalid(format!(
-                "cannot add {wanted}: {0} is there already as {0}/{1}, which we did not add; remove that first, or ask for its prefix length",
+                "cannot add {wanted}: {0} is there already as {0}/{1}, which we did not add; ask for its prefix length, or remove that one first if nothing needs it",
                 wanted.address, address.set.prefix
             )));
         }

@@ -21,7 +21,7 @@ STARTED = 'LVS-HOST-RUN'
 PACKAGED = '/usr/libexec/lvs-host'
 
 # Characters of arguments that fit into a command: OpenSSH's server takes none of its standard input before it has started it, which
-# would cost a round trip. Dropbear takes commands of up to 9000 bytes, and the script, quoted for several shells, is as long as this.
+# would cost a round trip. Dropbear takes commands of up to 9000 bytes; the script and its quotes for several shells take some 1000.
 INLINE = 4096
 
 # What tells the hash of a file on standard input, best first, and what it must tell of a content.

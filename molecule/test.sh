@@ -11,7 +11,10 @@ export PATH=$PWD/target/venv/bin:$PATH
 # A short path, as sockets are made below it; and another one than that of any other checkout.
 MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
 export MOLECULE_EPHEMERAL_DIRECTORY
-trap 'rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"' EXIT
+# Molecule removes from its directory what it does not know.
+ANSIBLE_LOG_PATH=$(mktemp)
+export ANSIBLE_LOG_PATH
+trap 'rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY" "$ANSIBLE_LOG_PATH"' EXIT
 
 # Whatever belongs to a host knows this directory by its environment, but for what a systemd started, which ends with its host.
 left_behind() {
@@ -25,7 +28,13 @@ left_behind() {
 }
 
 (($#)) || set -- test --all --exclude ipvs
-molecule "$@"
+molecule "$@" || {
+    rc=$?
+    # Far above are the tasks that failed; some had to.
+    echo "The last that Ansible said to have failed:"
+    grep -E '\| (fatal|failed): ' "$ANSIBLE_LOG_PATH" | tail -n 3 || true
+    exit "$rc"
+}
 for _ in {1..50}; do
     [[ -n $(left_behind) ]] || exit 0
     sleep 0.1 # connections that were kept open end when they see that their host has

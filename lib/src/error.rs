@@ -111,14 +111,17 @@ impl Error {
         text + self.remedy()
     }
 
-    /// Returns what the person can do about a lack of privilege, else nothing.
+    /// Returns what the person can do about a lack of privilege or what is read-only, else nothing.
     fn remedy(&self) -> &'static str {
-        match self {
-            Self::Io { source, .. } if source.kind() != io::ErrorKind::PermissionDenied => "",
-            Self::Io { .. } if nix::unistd::geteuid().is_root() => {
+        let Self::Io { source, .. } = self else { return "" };
+        match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "; it is mounted read-only, as in most containers: mount it writable, or set it from outside"
+            }
+            io::ErrorKind::PermissionDenied if nix::unistd::geteuid().is_root() => {
                 "; root may not do this here, as in a container or where the kernel lets nobody"
             }
-            Self::Io { .. } => "; this needs root, with Ansible become: true",
+            io::ErrorKind::PermissionDenied => "; this needs root, with Ansible become: true",
             _ => "",
         }
     }

@@ -126,11 +126,13 @@ impl Sysctl {
     }
 
     /// Writes the planned parameters to the kernel: those first that change others, and then what these had changed.
+    /// What the task names goes before what changes along, so that an error is about the former.
     fn write_kernel(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         if !self.options.runtime {
             return Ok(());
         }
         let kernel = ProcSys::open(&self.root)?;
+        let named = &self.scope()?.set;
         let mut wanted: BTreeMap<&Key, &Setting> = BTreeMap::new();
         let planned = plan.iter().map(|(item, change)| (item, change.after.as_ref()));
         for (item, value) in now.iter().map(|(item, value)| (item, Some(value))).chain(planned) {
@@ -142,7 +144,7 @@ impl Sysctl {
         }
         let is_planned = |key: &Key| plan.get(&Item::Runtime { key: key.clone() }).is_some();
         let mut ordered: Vec<_> = wanted.into_iter().collect();
-        ordered.sort_by_key(|(key, _)| coupling::rank(key));
+        ordered.sort_by_key(|(key, _)| (coupling::rank(key), !named.contains_key(*key)));
         if !ordered.iter().any(|(key, _)| coupling::is_switch(key) && is_planned(key)) {
             ordered.retain(|(key, _)| is_planned(key));
         }

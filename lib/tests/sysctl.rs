@@ -530,7 +530,8 @@ fn a_read_only_kernel_is_fine_where_the_value_is_right() {
     }
     assert!(host.apply(json!({"name": "net.ipv4.ip_forward", "value": 0})), "the line is stored");
     let error = host.refuse(json!({"name": "net.ipv4.ip_forward", "value": 1}));
-    assert!(error.contains("Read-only file system"), "{error}");
+    assert!(error.starts_with("cannot set net.ipv4.ip_forward to 1: Read-only file system"), "{error}");
+    assert!(error.contains("mount it writable, or set it from outside"), "{error}");
 }
 
 #[test]

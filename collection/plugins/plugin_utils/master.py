@@ -38,7 +38,7 @@ def prefer_master(connection, mark, display):
     """
     start = getattr(connection, '_bare_run', None)
     # A loop has one connection for all its items.
-    if start is None or '_bare_run' in vars(connection) or connection.transport not in ('ssh', 'ansible.builtin.ssh'):
+    if start is None or '_bare_run' in vars(connection) or not is_ssh(connection):
         return
 
     def bare_run(cmd, in_data, sudoable=True, checkrc=True):
@@ -55,6 +55,10 @@ def prefer_master(connection, mark, display):
         return output
 
     connection._bare_run = bare_run
+
+
+def is_ssh(connection):
+    return connection.transport in ('ssh', 'ansible.builtin.ssh')
 
 
 def find_socket(cmd):

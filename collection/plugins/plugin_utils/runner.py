@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.lvs.host.plugins.plugin_utils import script
 from ansible_collections.lvs.host.plugins.plugin_utils.binary import read_binaries
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
-from ansible_collections.lvs.host.plugins.plugin_utils.master import prefer_master
+from ansible_collections.lvs.host.plugins.plugin_utils.master import is_ssh, prefer_master
 
 
 def read_answer(output):
@@ -82,13 +82,13 @@ class Runner(ActionBase):
             binary = self._choose(binaries, machine, may_upload)
             output = self._install(binary, tool, arguments.encode() + b'\n')
             answer = read_answer(output)
-        elif answer is None and script.STARTED not in output['stdout']:
+        elif answer is None and output['rc'] != 0 and script.STARTED not in output['stdout']:
             raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
         elif answer is None and may_upload:
             # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
             self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()))
         if answer is None:
-            raise Failure(f'cannot get an answer from {self.BINARY}, which {describe(output)}',
+            raise Failure(f'cannot get an answer from {self.BINARY}, which may have changed something: it {describe(output)}',
                           module_stdout=output['stdout'], module_stderr=output['stderr'], rc=output['rc'])
         return answer
 
@@ -169,8 +169,8 @@ class Runner(ActionBase):
         command = f'/bin/sh -c {shlex.quote(text)}'
         if self._takes_input():
             # False: the user's own shell starts sh, and no further process is waited for, as for raw.
-            # An empty line, as ssh would ask for a terminal without data.
-            output = self._low_level_execute_command(command, in_data=data or b'\n', executable=False)
+            # An empty line, as ssh would ask for a terminal without data; a container engine may lose the output over what nobody reads.
+            output = self._low_level_execute_command(command, in_data=data or (b'\n' if is_ssh(self._connection) else None), executable=False)
             if not (self._connection.become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
                 return output
         # With data on it, standard input is no terminal, and there are a sudo (requiretty), a su and connections that want one.

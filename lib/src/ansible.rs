@@ -25,14 +25,10 @@ pub fn run<R: Resource + DeserializeOwned>(name: &str) -> ExitCode {
     answer_on_panic(name);
     let argument = std::env::args_os().nth(1);
     if argument.as_ref().is_some_and(|argument| argument == "--version") {
-        say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
-        return ExitCode::SUCCESS;
+        return say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
     match input(argument.as_deref()).and_then(|text| perform::<R>(&text)) {
-        Ok(answer) => {
-            say(&answer.to_string());
-            ExitCode::SUCCESS
-        }
+        Ok(answer) => say(&answer.to_string()),
         Err(error) => {
             say(&failure(&error).to_string());
             ExitCode::FAILURE
@@ -204,8 +200,10 @@ fn answer_on_panic(name: &str) {
     }));
 }
 
-/// Writes one line to standard output; the only place that does.
-fn say(line: &str) {
-    // If nobody listens any more there is nobody to tell.
-    let _ = writeln!(io::stdout().lock(), "{line}");
+/// Writes one line to standard output, the only place that does; returns failure if nobody could get it, as on a full disk.
+fn say(line: &str) -> ExitCode {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }

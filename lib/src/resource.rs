@@ -319,26 +319,30 @@ fn words<V: Display>(value: Option<&V>) -> Option<String> {
 
 /// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.
 struct HeldSignals {
-    before: SigSet,
+    after: SigSet,
 }
 
 impl HeldSignals {
     fn hold() -> Result<Self> {
         let mut signals = SigSet::empty();
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        // The last one comes with a write beyond the limit of a file's size, which then fails instead (setrlimit(2)); it stays
+        // held, as it would come afterwards.
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGXFSZ] {
             signals.add(signal);
         }
         let before = signals
             .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
             .map_err(Error::io("hold back", "signals"))?;
-        Ok(Self { before })
+        let mut after = before;
+        after.add(Signal::SIGXFSZ);
+        Ok(Self { after })
     }
 }
 
 impl Drop for HeldSignals {
     fn drop(&mut self) {
-        // The mask was in force a moment ago; the kernel takes it again.
-        let _ = self.before.thread_set_mask();
+        // A mask like it was in force a moment ago; the kernel takes it again.
+        let _ = self.after.thread_set_mask();
     }
 }
 

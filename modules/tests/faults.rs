@@ -188,3 +188,24 @@ fn a_full_disk_leaves_everything_as_it_was() {
     assert_eq!(Seen::now(), Seen::before());
     assert_eq!(leftovers(), ["filler"]);
 }
+
+#[test]
+fn a_file_beyond_the_limit_of_its_size_is_an_error_and_kills_nobody() {
+    enter_host();
+    Seen::reset();
+    let script = format!("ulimit -f 0; exec {SYSCTL} '{}'", task());
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer["msg"].as_str().unwrap().contains("File too large"), "{answer}");
+    assert_eq!(Seen::now(), Seen::before());
+    assert_eq!(leftovers(), [""; 0]);
+}
+
+#[test]
+fn an_answer_that_nobody_gets_is_no_success() {
+    enter_host();
+    Seen::reset();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = Command::new(SYSCTL).arg(task()).stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}

@@ -145,7 +145,8 @@ impl Draft {
     fn create(target: &Path) -> Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.lvs-host-draft"));
-        remove(&path)?;
+        let left = fs::remove_file(&path).err().filter(|error| error.kind() != io::ErrorKind::NotFound);
+        left.map_or(Ok(()), Err).map_err(Error::path("write", target))?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)

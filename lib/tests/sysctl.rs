@@ -110,6 +110,40 @@ fn another_file_that_wins_at_the_next_boot_is_told_with_its_line() {
 }
 
 #[test]
+fn a_line_that_leaves_the_parameter_out_takes_it_from_systemd_if_it_comes_later() {
+    let host = Host::with_systemd();
+    host.write("usr/sbin/sysctl", "");
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": "/etc/sysctl.d/50-lvs.conf"});
+    let warnings = || host.report(task.clone()).warnings;
+    let left_out = |file: &str, line| {
+        let file = host.path(file);
+        format!(
+            "the next boot does not set net.ipv4.ip_forward, as {} line {line} leaves it out; take that line away (by systemd-sysctl)",
+            file.display()
+        )
+    };
+    host.write("etc/sysctl.d/40-out.conf", "-net.ipv4.ip_forward\n");
+    assert_eq!(warnings(), [""; 0], "it comes before");
+    host.write("etc/sysctl.d/60-out.conf", "-net.ipv4.ip_forward\n");
+    assert_eq!(warnings(), [left_out("etc/sysctl.d/60-out.conf", 1)]);
+    fs::remove_file(host.path("etc/sysctl.d/60-out.conf")).unwrap();
+    host.write("etc/sysctl.d/50-lvs.conf", "net.ipv4.ip_forward=0\n-net.ipv4.ip_forward\n");
+    assert_eq!(warnings(), [left_out("etc/sysctl.d/50-lvs.conf", 2)]);
+}
+
+#[test]
+fn a_file_whose_name_is_no_text_masks_no_other() {
+    let host = Host::with_systemd();
+    let name = |byte| std::os::unix::ffi::OsStringExt::from_vec(vec![byte, b'.', b'c', b'o', b'n', b'f']);
+    let path = |directory: &str, byte| host.path(directory).join::<std::ffi::OsString>(name(byte));
+    fs::create_dir_all(host.path("usr/lib/sysctl.d")).unwrap();
+    fs::write(path("etc/sysctl.d", 0xe9), "").unwrap();
+    fs::write(path("usr/lib/sysctl.d", 0xea), "net.ipv4.ip_forward=0\n").unwrap();
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": "/etc/sysctl.d/50-lvs.conf"});
+    assert_eq!(host.report(task).warnings.len(), 1);
+}
+
+#[test]
 fn a_file_that_no_boot_reads_is_told() {
     let host = Host::with_systemd();
     for (file, expected) in [

@@ -4,7 +4,7 @@
 //! the last file, and hidden files. In both a file masks those of its name in later directories, files are taken in the
 //! order of their names, the last assignment wins, and a name beats a pattern (sysctl.d(5), sysctl(8); tried).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -65,8 +65,9 @@ fn drop_ins(root: &Path, new: Option<&Path>) -> Vec<PathBuf> {
         let there = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
         let new = new.filter(|new| new.parent() == Some(&directory)).map(Path::to_owned);
         for path in there.chain(new) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(".conf") {
+            // As bytes: names that are no text would be one name else.
+            let name = path.file_name().unwrap_or_default().to_owned();
+            if name.as_encoded_bytes().ends_with(b".conf") {
                 files.entry(name).or_insert(path);
             }
         }
@@ -77,6 +78,8 @@ fn drop_ins(root: &Path, new: Option<&Path>) -> Vec<PathBuf> {
 /// Who reads the files, and which.
 struct Reader {
     name: &'static str,
+    /// Whether a name that is left out of patterns also loses what was assigned to it before: so does systemd's.
+    forgets: bool,
     files: Vec<PathBuf>,
 }
 
@@ -89,11 +92,11 @@ fn readers(root: &Path, new: &Path) -> Vec<Reader> {
     let systemd = any_exists(root, &SYSTEMD);
     if systemd {
         let files = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
-        readers.push(Reader { name: "systemd-sysctl", files });
+        readers.push(Reader { name: "systemd-sysctl", forgets: true, files });
     }
     if !systemd || any_exists(root, &PROCPS) {
         files.push(inside(root, Path::new(CLASSIC)));
-        readers.push(Reader { name: "sysctl --system", files });
+        readers.push(Reader { name: "sysctl --system", forgets: false, files });
     }
     readers
 }
@@ -106,15 +109,18 @@ type Assignments = BTreeMap<String, Vec<Line>>;
 struct Loaded<'a> {
     named: HashMap<&'a str, (&'a Path, &'a Line)>,
     patterns: Vec<(Pattern, &'a Path, &'a Line)>,
-    left_out: HashSet<&'a str>,
+    left_out: HashMap<&'a str, (&'a Path, &'a Line)>,
 }
 
 impl<'a> Loaded<'a> {
-    fn add(&mut self, file: &'a Path, assignments: &'a Assignments) {
+    fn add(&mut self, file: &'a Path, assignments: &'a Assignments, forgets: bool) {
         for (path, lines) in assignments {
             let Some(last) = lines.last() else { continue };
             if let Some(path) = path.strip_prefix('-') {
-                self.left_out.insert(path);
+                self.left_out.insert(path, (file, last));
+                self.named.retain(|name, _| !forgets || *name != path);
+            } else if forgets && left_out_below(assignments, path, last) {
+                self.named.remove(path.as_str());
             } else if !path.contains(['*', '?', '[']) {
                 self.named.insert(path, (file, last));
             } else if let Ok(pattern) = Pattern::new(path) {
@@ -129,10 +135,16 @@ impl<'a> Loaded<'a> {
         let matched = || {
             let last =
                 self.patterns.iter().rev().find(|(pattern, ..)| pattern.matches_with(key.path(), options));
-            last.filter(|_| !self.left_out.contains(key.path())).map(|(_, file, line)| (*file, *line))
+            last.filter(|_| !self.left_out.contains_key(key.path())).map(|(_, file, line)| (*file, *line))
         };
         self.named.get(key.path()).copied().or_else(matched)
     }
+}
+
+/// Returns whether the same file leaves out the parameter at `path` in a line below `line`.
+fn left_out_below(assignments: &Assignments, path: &str, line: &Line) -> bool {
+    let out = assignments.get(&format!("-{path}")).and_then(|lines| lines.last());
+    out.is_some_and(|out| out.number() > line.number())
 }
 
 /// Returns the assignments of every file that `readers` read, where `planned` has the content that files are going to have.
@@ -170,13 +182,16 @@ pub(super) fn contradictions(
     for reader in &readers {
         let mut loaded = Loaded::default();
         for file in &reader.files {
-            loaded.add(file, &parsed[file]);
+            loaded.add(file, &parsed[file], reader.forgets);
         }
         for (key, text) in wanted {
             let warning = match loaded.winner(key) {
                 Some((_, line)) if Setting::new(key, &line.value()) == Setting::new(key, text) => continue,
                 Some((winner, line)) => overruled(key, winner, line),
-                None => unread(file),
+                None => match loaded.left_out.get(key.path()) {
+                    Some((file, line)) => left_out(key, file, line),
+                    None => unread(file),
+                },
             };
             let names = warnings.entry(warning).or_default();
             if !names.contains(&reader.name) {
@@ -192,6 +207,14 @@ fn overruled(key: &Key, winner: &Path, line: &Line) -> String {
         "the next boot sets {key} to {}, as {} line {} comes last; change it there",
         line.value(),
         winner.display(),
+        line.number().unwrap_or_default()
+    )
+}
+
+fn left_out(key: &Key, file: &Path, line: &Line) -> String {
+    format!(
+        "the next boot does not set {key}, as {} line {} leaves it out; take that line away",
+        file.display(),
         line.number().unwrap_or_default()
     )
 }

@@ -305,6 +305,7 @@ fn every_attribute_that_the_task_names_is_set_compared_and_mended() {
     enter_network();
     for (option, value, shown) in [
         ("broadcast", json!("none"), "inet 192.0.2.10/24 scope global v0:1"),
+        ("broadcast", json!("0.0.0.0"), "inet 192.0.2.10/24 scope global v0:1"),
         ("broadcast", json!("192.0.2.99"), "inet 192.0.2.10/24 brd 192.0.2.99 scope global v0:1"),
         ("broadcast", json!("auto"), "inet 192.0.2.10/24 brd 192.0.2.255 scope global v0:1"),
         ("scope", json!("link"), "inet 192.0.2.10/24 brd 192.0.2.255 scope link v0:1"),

@@ -32,6 +32,33 @@ fn left() -> Vec<String> {
     left
 }
 
+// --- what IPv6 keeps of an address that is changed in place ---
+
+#[test]
+fn a_metric_and_a_peer_of_ipv6_come_and_go_and_the_route_of_a_sibling_stays() {
+    enter_network();
+    ip("address add 2001:db8::1/64 dev v0 nodad");
+    let add = |option: &str, value: Value| {
+        let mut task = json!({"name": "v0", "address": "2001:db8:7::10/64", "nodad": true});
+        task[option] = value;
+        assert!(apply(task), "{option}");
+        ip("-6 route show dev v0")
+    };
+    add("metric", json!(70));
+    let routes = add("metric", json!(0));
+    assert!(
+        !routes.contains("metric 70") && routes.contains("2001:db8:7::/64 proto kernel metric 256"),
+        "{routes}"
+    );
+    add("peer", json!("2001:db8:8::9"));
+    let routes = add("peer", json!("2001:db8:7::10"));
+    assert!(!routes.contains("2001:db8:8::9"), "{routes}");
+    assert!(apply(json!({"name": "v0", "address": "2001:db8::10/64"})));
+    assert!(apply(json!({"name": "v0", "address": "2001:db8::10/64", "metric": 70})));
+    let routes = ip("-6 route show dev v0");
+    assert!(routes.contains("2001:db8::/64 proto kernel metric 256"), "{routes}");
+}
+
 // --- primaries and secondaries ---
 
 #[test]

@@ -168,6 +168,7 @@ fn bad_input_gets_one_sentence_that_names_the_item_and_changes_nothing() {
         (ALIAS, r#"{"name": "v0:1", "address": "2001:db8::1/64"}"#, "label v0:1"),
         (ALIAS, r#"{"name": "nowhere:1", "address": "192.0.2.1/24"}"#, "interface nowhere"),
         (ALIAS, r#"{"name": 7.5, "address": ["192.0.2.1/24"]}"#, "option address"),
+        (ALIAS, r#"{"name": "v0:1", "address": "192.0.2.1/24", "peer": "0.0.0.0"}"#, r#"peer "0.0.0.0""#),
         (ALIAS, r#"{"name": "v0", "state": "absent"}"#, "v0"),
     ];
     cases.extend(both("", "there are none"));

@@ -113,8 +113,7 @@ impl Kernel {
         self.act("set", object, link.promote_secondaries(on), 0)
     }
 
-    /// Gives an address other attributes. IPv6 takes all but another prefix length and a new detection of duplicates in
-    /// place (net/ipv6/addrconf.c, inet6_addr_modify). Else the address is removed and added anew, as IPv4 keeps most
+    /// Gives an address other attributes, IPv6 in place where it can. Else the address is removed and added anew, as IPv4 keeps most
     /// attributes for ever; meanwhile it lives on with another prefix length, so that no route that needs it is lost.
     pub(super) fn mend(
         &self,
@@ -124,7 +123,7 @@ impl Kernel {
         old: &Address,
         new: &Address,
     ) -> Result<()> {
-        if alias.address.is_ipv6() && old.set.prefix == new.set.prefix && !old.set.dadfailed {
+        if alias.address.is_ipv6() && changes_in_place(&old.set, &new.set) {
             return self.send(link, alias, new, NLM_F_REPLACE);
         }
         let stand_in = stand_in(now, alias, old);
@@ -175,6 +174,13 @@ impl Kernel {
             answer => answer,
         }
     }
+}
+
+/// Returns whether IPv6 can change an address in place: the kernel keeps its prefix length, does not take a metric back and takes
+/// the routes of other addresses along with one, leaves those of a peer, and does not try again whether another host has it
+/// (net/ipv6/addrconf.c, inet6_addr_modify).
+fn changes_in_place(old: &Attributes, new: &Attributes) -> bool {
+    (old.prefix, old.peer, old.metric) == (new.prefix, new.peer, new.metric) && !old.dadfailed
 }
 
 /// Returns the stand-in for an IPv4 address while it is replaced: itself with a prefix length that is free.

@@ -332,7 +332,8 @@ impl Asked {
 fn broadcast(text: &str) -> Result<Broadcast> {
     match text {
         "auto" => Ok(Broadcast::Auto),
-        "none" => Ok(Broadcast::None),
+        // The kernel makes no difference (net/ipv4/devinet.c, inet_fill_ifaddr).
+        "none" | "0.0.0.0" => Ok(Broadcast::None),
         _ => text.parse().map(Broadcast::Address).map_err(|_| {
             Error::invalid(format!(
                 "cannot use broadcast {text:?}: give auto, none or an address like 192.0.2.255"
@@ -358,9 +359,9 @@ fn scope(text: &str) -> Result<u8> {
 
 fn peer(text: &str, address: IpAddr) -> Result<IpAddr> {
     match text.parse::<IpAddr>() {
-        Ok(peer) if peer.is_ipv4() == address.is_ipv4() => Ok(peer),
+        Ok(peer) if peer.is_ipv4() == address.is_ipv4() && !peer.is_unspecified() => Ok(peer),
         _ => Err(Error::invalid(format!(
-            "cannot use peer {text:?} for {address}: give an address of the same family"
+            "cannot use peer {text:?} for {address}: give the other end's address, of the same family"
         ))),
     }
 }

@@ -118,9 +118,6 @@ impl Error {
             io::ErrorKind::ReadOnlyFilesystem => {
                 "; it is mounted read-only, as in most containers: mount it writable, or set it from outside"
             }
-            io::ErrorKind::ResourceBusy => {
-                "; it may be a mount of its own, as in a container: change it outside"
-            }
             io::ErrorKind::PermissionDenied if nix::unistd::geteuid().is_root() => {
                 "; root may not do this here, as in a container or where the kernel lets nobody"
             }

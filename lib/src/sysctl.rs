@@ -161,18 +161,24 @@ impl Sysctl {
         if self.may_vanish(&item) && kernel.look_up(key)?.is_none() {
             return Ok(());
         }
-        if kernel.read(key)?.as_ref() == Some(setting) {
+        let before = kernel.read(key)?;
+        if before.as_ref() == Some(setting) {
             return Ok(());
         }
         kernel.write(key, setting)?;
-        match kernel.read(key)? {
-            Some(got) if got == *setting => Ok(()),
-            got => Err(Error::NotTaken {
-                item: item.to_string(),
-                asked: Some(brief(setting.text()).into()),
-                got: got.map(|got| brief(got.text()).into()),
-            }),
+        let got = kernel.read(key)?;
+        if got.as_ref() == Some(setting) {
+            return Ok(());
         }
+        // A time that is kept in other units than it is shown in has changed unseen.
+        if let Some(before) = before.filter(|before| got.as_ref() == Some(before)) {
+            kernel.write(key, &before)?;
+        }
+        Err(Error::NotTaken {
+            item: item.to_string(),
+            asked: Some(brief(setting.text()).into()),
+            got: got.map(|got| brief(got.text()).into()),
+        })
     }
 
     /// Writes what cannot be read back.

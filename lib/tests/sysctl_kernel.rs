@@ -142,6 +142,17 @@ fn two_names_of_one_value_that_contradict_each_other_are_refused() {
     assert!(refuse_arguments(json!({"settings": twice})).contains("twice"));
 }
 
+/// With 250 ticks a second 101 hundredths are kept as 1008 ms and shown as 100; with other ticks all of it is taken.
+#[test]
+fn a_time_that_is_rounded_to_what_it_was_is_put_back_where_it_is_kept() {
+    let host = Host::new();
+    let task = json!({"name": "net.ipv4.neigh.v0.retrans_time", "value": 101, "persist": false});
+    if let Err(error) = host.sysctl(task).apply() {
+        assert!(error.sentence().contains("nothing is changed"), "{}", error.sentence());
+        assert_eq!(kernel("net/ipv4/neigh/v0/retrans_time_ms"), "1000");
+    }
+}
+
 #[test]
 fn a_value_that_is_changed_by_a_failing_write_is_put_back() {
     let host = Host::new();

@@ -330,6 +330,7 @@ impl Resource for InterfaceAlias {
 
     fn review(&self, found: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         keepalived::review(&self.root, plan)?;
+        self.kernel()?.permits(&added(plan))?;
         let mut warnings = self.awaited()?;
         warnings.extend(self.wishes().iter().filter_map(|wish| wish.expires(found, plan)));
         if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {

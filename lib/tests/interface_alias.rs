@@ -255,6 +255,18 @@ fn what_the_kernel_refuses_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn an_interface_that_is_too_small_for_ipv6_is_refused_by_check_mode_too() {
+    enter_network();
+    ip("link set v0 mtu 1279");
+    let small = json!({"name": "v0", "address": "2001:db8::10/64"});
+    let error = alias(small.clone()).check().err().expect("check must fail").sentence();
+    assert_eq!(refuse(small.clone()), error);
+    assert!(error.contains("raise it"), "{error}");
+    ip("link set v0 mtu 1280");
+    apply(small);
+}
+
+#[test]
 fn a_missing_interface_is_named() {
     enter_network();
     let error = refuse(json!({"name": "nowhere:1", "address": "192.0.2.1/24"}));

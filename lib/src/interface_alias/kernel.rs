@@ -1,6 +1,6 @@
 //! The kernel's side: addresses and interfaces, read and written by rtnetlink(7).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use nix::libc::{EADDRNOTAVAIL, EEXIST, ENODEV};
@@ -58,6 +58,30 @@ impl Kernel {
             }
         }
         Err(failed()(std::io::Error::other("they keep changing; try again")))
+    }
+
+    /// Returns an error if one of `aliases` is of IPv6 and its interface cannot have it: the MTU is too small (RFC 8200), or
+    /// this host has no IPv6, not even on lo.
+    pub(super) fn permits(&self, aliases: &[&Alias]) -> Result<()> {
+        const SMALLEST: u32 = 1280;
+        let refuse = |alias, why: &str| Err(Error::invalid(format!("cannot add {alias}: {why}")));
+        let v6 = aliases.iter().filter(|alias| alias.address.is_ipv6());
+        let one_each: BTreeMap<_, _> = v6.map(|alias| (&alias.interface, alias)).collect();
+        for (interface, alias) in one_each {
+            match self.link(interface)? {
+                Some(link) if !link.has_ipv6 && link.mtu < SMALLEST => {
+                    return refuse(alias, "the MTU is below the 1280 bytes that IPv6 needs; raise it");
+                }
+                Some(link) if !link.has_ipv6 && self.link("lo")?.is_some_and(|lo| !lo.has_ipv6) => {
+                    return refuse(
+                        alias,
+                        "IPv6 is switched off on this host; boot it without ipv6.disable=1",
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds an address.
@@ -176,11 +200,11 @@ impl Kernel {
     }
 }
 
-/// Returns whether IPv6 can change an address in place: the kernel keeps its prefix length, does not take a metric back and takes
-/// the routes of other addresses along with one, leaves those of a peer, and does not try again whether another host has it
-/// (net/ipv6/addrconf.c, inet6_addr_modify).
+/// Returns whether IPv6 can change an address in place: the kernel keeps its prefix length, takes no metric back, leaves the
+/// routes of a peer, and does not try again whether another host has it (net/ipv6/addrconf.c, inet6_addr_modify).
 fn changes_in_place(old: &Attributes, new: &Attributes) -> bool {
-    (old.prefix, old.peer, old.metric) == (new.prefix, new.peer, new.metric) && !old.dadfailed
+    let keeps_metric = old.metric.is_none() || new.metric.is_some();
+    (old.prefix, old.peer) == (new.prefix, new.peer) && keeps_metric && !old.dadfailed
 }
 
 /// Returns the stand-in for an IPv4 address while it is replaced: itself with a prefix length that is free.

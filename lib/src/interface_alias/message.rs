@@ -13,8 +13,8 @@ use nix::libc::{
     AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_F_DADFAILED,
     IFA_F_DEPRECATED, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_MCAUTOJOIN, IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, IFA_F_TENTATIVE, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFF_LOWER_UP,
-    IFF_UP, IFLA_AF_SPEC, IFLA_ALT_IFNAME, IFLA_IFNAME, IFNAMSIZ, RTM_DELADDR, RTM_GETADDR, RTM_GETLINK,
-    RTM_NEWADDR, RTM_SETLINK,
+    IFF_UP, IFLA_AF_SPEC, IFLA_ALT_IFNAME, IFLA_IFNAME, IFLA_MTU, IFNAMSIZ, RTM_DELADDR, RTM_GETADDR,
+    RTM_GETLINK, RTM_NEWADDR, RTM_SETLINK,
 };
 use rtnetlink::packet_core::{
     NLA_F_NESTED, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, NlasIterator,
@@ -104,6 +104,9 @@ pub(super) struct Link {
     pub(super) operation: Operation,
     pub(super) has_carrier: bool,
     pub(super) promotes_secondaries: bool,
+    pub(super) mtu: u32,
+    /// Whether IPv6 knows of it.
+    pub(super) has_ipv6: bool,
 }
 
 impl Link {
@@ -124,11 +127,17 @@ impl Link {
             operation: if flags & IFF_UP as u32 == 0 { Operation::Down } else { Operation::Up },
             has_carrier: flags & IFF_LOWER_UP as u32 != 0,
             promotes_secondaries: false,
+            mtu: 0,
+            has_ipv6: false,
         };
         for (kind, value) in attributes(rest) {
             match kind {
                 IFLA_IFNAME => link.name = text(value).to_string_lossy().into(),
-                IFLA_AF_SPEC => link.promotes_secondaries = promotes_secondaries(value).unwrap_or(false),
+                IFLA_MTU => link.mtu = number(value)?,
+                IFLA_AF_SPEC => {
+                    link.promotes_secondaries = promotes_secondaries(value).unwrap_or(false);
+                    link.has_ipv6 = attributes(value).any(|(family, _)| family == AF_INET6 as u16);
+                }
                 _ => {}
             }
         }

@@ -139,8 +139,8 @@ impl ProcSys {
         while !rest.is_empty() {
             let taken = file.write(rest).map_err(act())?;
             if taken < rest.len() && (taken == 0 || text.len() < PAGE) {
-                // Switches of IPv6 answer 1 for whatever they took (net/ipv6/addrconf.c, `addrconf_fixup_linkdown`, and before
-                // Linux 6.1 `addrconf_fixup_forwarding`).
+                // Switches of IPv6 answer 1 for whatever they took (net/ipv6/addrconf.c, `addrconf_fixup_linkdown`, and on older
+                // kernels like 5.10 `addrconf_fixup_forwarding`).
                 if matches!(self.read(key), Ok(Some(got)) if got == *setting) {
                     return Ok(());
                 }

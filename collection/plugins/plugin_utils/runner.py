@@ -180,8 +180,9 @@ class Runner(ActionBase):
         """Returns whether a command can get data on its standard input: not where becoming a user takes a terminal."""
         become = self._connection.become
         # su can read it as well as sudo, although Ansible does not make use of that. run0 is said to, but wants a terminal.
+        # Before ansible-core 2.19, `pipelining` was said of no way to become a user.
         return self._connection.has_pipelining and (
-            not become or become.name == 'su' or become.pipelining and not getattr(become, 'require_tty', False))
+            not become or become.name == 'su' or getattr(become, 'pipelining', True) and not getattr(become, 'require_tty', False))
 
     def _shell_with_file(self, text, data):
         """Runs a script with data that goes ahead in a file of its own."""

@@ -11,8 +11,9 @@ use nix::errno::Errno;
 
 use crate::{Error, Result};
 
-/// How long a run waits for another one that holds the lock.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a run waits for others that hold the lock. One that looks for a conflict of addresses takes some 3 seconds, and dozens of them
+/// may be before this one, when as many hosts delegate a task to the same.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The mode of a new file that everybody may read.
 pub const MODE: u32 = 0o644;
@@ -27,7 +28,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Returns a lock on `path`, a file or directory, or an error if another run keeps it for half a minute.
+    /// Returns a lock on `path`, a file or directory, or an error if other runs keep it for minutes.
     pub fn on(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::path("open", path))?;
         let end = Instant::now() + PATIENCE;
@@ -38,7 +39,7 @@ impl Lock {
                     return Err(Error::path("lock", path)(error));
                 }
                 Err(_) if Instant::now() > end => {
-                    let waited = io::Error::new(io::ErrorKind::TimedOut, "another run keeps it; try again");
+                    let waited = io::Error::new(io::ErrorKind::TimedOut, "other runs keep it; try again");
                     return Err(Error::path("lock", path)(waited));
                 }
                 Err(_) => sleep(PAUSE),

@@ -11,6 +11,7 @@ To start it takes longer than all the rest of a task on a LAN. The protocol is v
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import tempfile
@@ -24,10 +25,15 @@ NO_ESCAPE = 0xffffffff
 
 
 class Lost(AnsibleAuthenticationFailure):
-    """A connection that ended while a task was at work. Of its kind, by which a host is unreachable, only this one is not tried again."""
+    """A command that is over or is waited for no more, and may have done something.
 
-    def __init__(self):
-        super().__init__('The connection ended before the task did, which may have changed something')
+    Of its kind, by which a host is unreachable, only this one is not tried again.
+    """
+
+    _default_message = ''  # not that of its kind, which Ansible would put before this one
+
+    def __init__(self, msg='The connection ended before the task did, which may have changed something'):
+        super().__init__(msg)
 
 
 def prefer_master(connection, mark, display):
@@ -46,7 +52,7 @@ def prefer_master(connection, mark, display):
         output = None
         if in_data and path is not None and not needs_prompt(connection.become):
             display.vvv(f'SSH: EXEC by the master at {path}: {cmd[-1]!r}', host=connection.host)
-            output = run(path, cmd[-1], in_data)
+            output = run(path, cmd[-1], in_data, connection.become, 2 + connection.get_option('timeout'))  # as Ansible waits for its ssh
         if output is None or not has_become(connection.become, output[1]):
             # Nothing was run, and ssh and Ansible know best how to say why.
             output = start(cmd, in_data, sudoable=sudoable, checkrc=checkrc and not in_data)
@@ -78,14 +84,17 @@ def has_become(become, stdout):
     return become is None or not become.success or become.success.encode() in stdout
 
 
-def run(path, command, data):
-    """Returns exit status, standard output and standard error, or None if nothing was run."""
+def run(path, command, data, become, patience):
+    """Returns exit status, standard output and standard error, or None if nothing was run.
+
+    It takes as long as it takes, but another user must have been become within some seconds.
+    """
     with socket.socket(socket.AF_UNIX) as master, temporary() as stdout, temporary() as stderr:
         source, stdin = os.pipe()
         with open(source, 'rb') as source, open(stdin, 'wb') as stdin:
             try:
                 master.connect(path)
-                said = messages(master.makefile('rb'))
+                said = messages(master, lambda: has_become(become, os.pread(stdout.fileno(), 1 << 16, 0)), patience)
                 if not open_session(master, said, command, (source, stdout, stderr)):
                     return None
             except OSError:
@@ -102,6 +111,9 @@ def run(path, command, data):
 
 
 def temporary():
+    """Returns a file for output, in memory where the system has that: a disk may be full, and the answer would be lost."""
+    if hasattr(os, 'memfd_create'):
+        return open(os.memfd_create('lvs.host'), 'w+b')
     return tempfile.TemporaryFile(dir=constants.DEFAULT_LOCAL_TMP)
 
 
@@ -132,8 +144,14 @@ def message(kind, *fields):
     return struct.pack('>I', len(content)) + content
 
 
-def messages(file):
-    """Yields what the master says, kind and content, until it is silent."""
-    while len(header := file.read(8)) == 8:
+def messages(master, may_wait, patience):
+    """Yields what the master says, kind and content, until it has no more to say, and may be waited for."""
+    file = master.makefile('rb')
+    while True:
+        while not select.select([master], [], [], patience)[0]:
+            if not may_wait():
+                raise Lost(f'Timeout ({patience}s) waiting for privilege escalation')
+        if len(header := file.read(8)) < 8:
+            return
         length, kind = struct.unpack('>II', header)
         yield kind, file.read(length - 4)

@@ -101,7 +101,7 @@ class Runner(ActionBase):
 
     def _look(self, binaries, may_upload, arguments):
         directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])
-        environment = self._compute_environment_string()
+        environment = self._environment()
         # What is hidden stays out of command lines, which other users can read.
         if self._task.no_log or len(arguments) > script.INLINE:
             return self._shell(script.look(binaries, directories, '-', environment), arguments.encode())
@@ -118,7 +118,7 @@ class Runner(ActionBase):
 
     def _install(self, binary, tool, arguments):
         content = binary.read()
-        environment = self._compute_environment_string()
+        environment = self._environment()
         output = self._shell(script.install(self.BINARY, binary, content, tool, self._places(), environment), arguments + content)
         why = read_mark('FAIL', output)
         if why is not None:
@@ -137,6 +137,12 @@ class Runner(ActionBase):
                          _ansible_no_log=bool(task.no_log), _ansible_verbosity=self._display.verbosity)
         # str: vaulted values and dates. Each shell that a quote passes would need more quotes for it.
         return json.dumps(arguments, default=str).replace("'", r'\u0027')
+
+    def _environment(self):
+        """Returns the task's environment for sh, which the scripts are for; the user's own shell may be fish."""
+        environment = {}
+        self._compute_environment_string(environment)
+        return ' '.join(f'{name}={shlex.quote(str(value))}' for name, value in environment.items())
 
     def _home(self):
         """Returns, for a shell, the home of the user who executes: in one of the user who logs in, that user could become root."""
@@ -180,8 +186,9 @@ class Runner(ActionBase):
         """Returns whether a command can get data on its standard input: not where becoming a user takes a terminal."""
         become = self._connection.become
         # su can read it as well as sudo, although Ansible does not make use of that. run0 is said to, but wants a terminal.
+        # Before ansible-core 2.19, `pipelining` was said of no way to become a user.
         return self._connection.has_pipelining and (
-            not become or become.name == 'su' or become.pipelining and not getattr(become, 'require_tty', False))
+            not become or become.name == 'su' or getattr(become, 'pipelining', True) and not getattr(become, 'require_tty', False))
 
     def _shell_with_file(self, text, data):
         """Runs a script with data that goes ahead in a file of its own."""

@@ -146,8 +146,8 @@ impl Draft {
     fn create(target: &Path) -> Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.lvs-host-draft"));
-        let left = fs::remove_file(&path).err().filter(|error| error.kind() != io::ErrorKind::NotFound);
-        left.map_or(Ok(()), Err).map_err(Error::path("write", target))?;
+        // The person knows nothing of a draft.
+        take_away(&path).map_err(Error::path("write", target))?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -218,8 +218,12 @@ fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes a file; that it is not there is fine.
 pub fn remove(path: &Path) -> Result<()> {
+    take_away(path).map_err(Error::path("remove", path))
+}
+
+fn take_away(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::path("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::InterfaceAlias>("interface_alias")
+    lvs_host::ansible::run::<lvs_host::interface_alias::Task>("interface_alias")
 }

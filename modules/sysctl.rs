@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::Sysctl>("sysctl")
+    lvs_host::ansible::run::<lvs_host::sysctl::Task>("sysctl")
 }

@@ -18,16 +18,18 @@ use serde_json::{Map, Value, json};
 
 pub use scalar::{Flag, Number, Presence, Text};
 
-use crate::{Error, Report, Resource, Result};
+use crate::resource::{Item, Layer, Mode, Plan, Report, Resource, Task};
+use crate::root::Root;
+use crate::{Error, Result, engine};
 
 /// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
-pub fn run<R: Resource + DeserializeOwned>(name: &str) -> ExitCode {
+pub fn run<T: Task>(name: &str) -> ExitCode {
     answer_on_panic(name);
     let argument = std::env::args_os().nth(1);
     if argument.as_ref().is_some_and(|argument| argument == "--version") {
         return say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
-    match input(argument.as_deref()).and_then(|text| perform::<R>(&text)) {
+    match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
         Ok(answer) => say(&answer.to_string()),
         Err(error) => {
             say(&failure(&error).to_string());
@@ -61,20 +63,24 @@ fn input(argument: Option<&OsStr>) -> Result<Vec<u8>> {
 }
 
 /// Carries out a task given as JSON; returns the answer.
-fn perform<R: Resource + DeserializeOwned>(text: &[u8]) -> Result<Value> {
-    let (resource, wishes) = parse::<R>(text)?;
-    let report = if wishes.check { resource.check()? } else { resource.apply()? };
+fn perform<T: Task>(text: &[u8]) -> Result<Value> {
+    let (task, wishes) = parse::<T>(text)?;
+    let mut resource = task.open(wishes.mode, &Root::default())?;
+    let report = match wishes.mode {
+        Mode::Check => engine::check(&mut resource)?,
+        Mode::Apply => engine::apply(&mut resource)?,
+    };
     Ok(success(&resource, &report, &wishes))
 }
 
 /// What Ansible asks of every module.
 struct Wishes {
-    check: bool,
+    mode: Mode,
     diff: bool,
 }
 
-/// Returns the resource that the arguments describe, and how to treat it.
-fn parse<R: DeserializeOwned>(text: &[u8]) -> Result<(R, Wishes)> {
+/// Returns the task that the arguments describe, and how to treat it.
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<(T, Wishes)> {
     let value: Value = serde_json::from_slice(text)
         .map_err(|error| Error::invalid(format!("cannot read the arguments: they are no JSON: {error}")))?;
     let Value::Object(mut options) = value else {
@@ -82,12 +88,12 @@ fn parse<R: DeserializeOwned>(text: &[u8]) -> Result<(R, Wishes)> {
             "cannot read the arguments: they must be one JSON object, like {\"name\": \"…\"}",
         ));
     };
-    let wishes =
-        Wishes { check: is_true(&options, "_ansible_check_mode"), diff: is_true(&options, "_ansible_diff") };
+    let mode = if is_true(&options, "_ansible_check_mode") { Mode::Check } else { Mode::Apply };
+    let wishes = Wishes { mode, diff: is_true(&options, "_ansible_diff") };
     // An option that is null was not given; Ansible passes `omit` and defaults so.
     options.retain(|name, value| !name.starts_with("_ansible_") && !value.is_null());
     serde_path_to_error::deserialize(Value::Object(options))
-        .map(|resource| (resource, wishes))
+        .map(|task| (task, wishes))
         .map_err(|error| Error::invalid(complaint(&error)))
 }
 
@@ -140,13 +146,15 @@ fn failure(error: &Error) -> Value {
     json!({"failed": true, "changed": error.left_changes(), "msg": error.sentence()})
 }
 
-/// Returns the plan as JSON: each entry's names beside what was there and what is there.
-fn changes<R: Resource>(plan: &crate::Plan<R>) -> Value {
+/// Returns the plan as JSON: each entry's layer and what tells it there, beside what was there and what is there.
+fn changes<R: Resource>(plan: &Plan<R>) -> Value {
     plan.iter()
         .map(|(item, change)| {
-            let mut entry = json!(item);
-            entry["before"] = json!(change.before);
-            entry["after"] = json!(change.after);
+            let mut entry = json!({"item": item.key, "before": change.before, "after": change.after});
+            match &item.layer {
+                Layer::Kernel => entry["layer"] = json!("kernel"),
+                Layer::File(file) => (entry["layer"], entry["file"]) = (json!("file"), json!(file)),
+            }
             entry
         })
         .collect()
@@ -164,7 +172,7 @@ struct Place {
 /// Returns the diff in Ansible's form: each place that changes, with all that the task saw there as context.
 fn diff<R: Resource>(resource: &R, report: &Report<R>) -> Vec<Place> {
     let then = report.then();
-    let items: BTreeSet<&R::Item> = report.found.keys().chain(then.keys()).collect();
+    let items: BTreeSet<&Item<R::Key>> = report.found.keys().chain(then.keys()).collect();
     let mut places: Vec<Place> = Vec::new();
     for item in items {
         for (value, is_new) in [(report.found.get(item), false), (then.get(item), true)] {

@@ -24,23 +24,36 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A lock that other runs of these modules respect; it is free again when dropped, also by being killed.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
     /// Returns a lock on `path`, a file or directory, or an error if other runs keep it for minutes.
     pub fn on(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::path("open", path))?;
+        let mut lock = Self { file, path: path.to_owned() };
+        lock.retake()?;
+        Ok(lock)
+    }
+
+    /// Lets other runs have it for a while.
+    pub fn release(&mut self) -> Result<()> {
+        self.file.unlock().map_err(Error::path("unlock", &self.path))
+    }
+
+    /// Takes it again, or returns an error if other runs keep it for minutes.
+    pub fn retake(&mut self) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+            match self.file.try_lock() {
+                Ok(()) => return Ok(()),
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                    return Err(Error::path("lock", path)(error));
+                    return Err(Error::path("lock", &self.path)(error));
                 }
                 Err(_) if Instant::now() > end => {
                     let waited = io::Error::new(io::ErrorKind::TimedOut, "other runs keep it; try again");
-                    return Err(Error::path("lock", path)(waited));
+                    return Err(Error::path("lock", &self.path)(waited));
                 }
                 Err(_) => sleep(PAUSE),
             }

@@ -1,20 +1,18 @@
 //! The resources of the `lvs.host` collection and the engine that brings a host to what a task says.
 //!
-//! A [`Resource`] says what is there, what should be there, and how to write it; [`Resource::check`] and
-//! [`Resource::apply`] do the rest, once for all. [`ansible`] is the edge: arguments in, answer out.
+//! A [`Task`] is what a person wrote; opened on a host it is a [`Resource`], which says what is there, what should be there,
+//! and how to write it. The [`engine`] does the rest, once for all. [`ansible`] is the edge: arguments in, answer out.
 
 pub mod ansible;
+pub mod engine;
 mod error;
 pub mod file;
 pub mod interface_alias;
 pub mod netns;
 pub mod resource;
+mod root;
 pub mod sysctl;
 
 pub use error::{Error, Result};
-pub use interface_alias::InterfaceAlias;
-pub use resource::{Change, Mode, Plan, Report, Resource, State};
-pub use sysctl::Sysctl;
-
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+pub use resource::{Change, Item, Layer, Mode, Plan, Report, Resource, State, Task};
+pub use root::Root;

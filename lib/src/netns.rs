@@ -9,6 +9,7 @@ use std::str::FromStr;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// A network namespace: the name that `ip netns` gave it, or a path to it.
@@ -34,8 +35,8 @@ impl FromStr for Namespace {
 
 impl Namespace {
     /// Takes the calling thread into the namespace, on the host at `root`.
-    pub fn enter(&self, root: &Path) -> Result<()> {
-        let path = root.join(self.0.strip_prefix("/").unwrap_or(&self.0));
+    pub fn enter(&self, root: &Root) -> Result<()> {
+        let path = root.at(&self.0);
         let act = || Error::io::<io::Error>("enter", format!("the network namespace {}", path.display()));
         // A pipe of that name would be waited for.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(act())?;

@@ -1,21 +1,21 @@
-//! What every resource shares: [`Resource::check`] and [`Resource::apply`], written once.
+//! What every resource is: two layers of entries that can be read, compared and written.
 //!
-//! A resource reads what is there, says what should be there given that, and writes the difference.
-//! *Changed* is the comparison of the two, check mode is the engine stopping before the first write, and the
-//! diff is the same two states, shown. After a write the engine reads again; what differs is an error and is
-//! put back. Only the entries of the plan are compared and put back: what others do meanwhile is theirs.
+//! A [`Task`] is what a person wrote. Opened on a host it is a [`Resource`], which reads what is there, says what should
+//! be there given that, and writes the difference. All else is the [engine](crate::engine)'s.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display};
+use std::path::Path;
+use std::rc::Rc;
 
-use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::brief;
+use crate::Result;
 use crate::file::Lock;
-use crate::{Error, Result};
+use crate::root::Root;
 
 /// How far a run may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,26 @@ pub enum Mode {
     Apply,
 }
 
+/// Where an entry is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// In the running kernel.
+    Kernel,
+    /// In a file that a boot reads.
+    File(Rc<Path>),
+}
+
+/// One thing that can differ.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item<K> {
+    /// Where it is.
+    pub layer: Layer,
+    /// What tells it from the others of its layer.
+    pub key: K,
+}
+
 /// What is there, entry by entry; what is absent has no entry.
-pub type State<R> = BTreeMap<<R as Resource>::Item, <R as Resource>::Value>;
+pub type State<R> = BTreeMap<Item<<R as Resource>::Key>, <R as Resource>::Value>;
 
 /// One entry's two sides; `None` is absent.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,10 +57,10 @@ pub struct Change<V> {
 }
 
 /// The entries that differ between two states.
-pub struct Plan<R: Resource + ?Sized>(BTreeMap<R::Item, Change<R::Value>>);
+pub struct Plan<R: Resource>(BTreeMap<Item<R::Key>, Change<R::Value>>);
 
 /// What a run found and did.
-pub struct Report<R: Resource + ?Sized> {
+pub struct Report<R: Resource> {
     /// The state that was found.
     pub found: State<R>,
     /// The entries that were changed, or would be.
@@ -51,44 +69,66 @@ pub struct Report<R: Resource + ?Sized> {
     pub warnings: Vec<String>,
 }
 
-/// Something of the host that can be observed and brought to a target.
-pub trait Resource {
-    /// One thing that can differ: a key in the kernel, an entry in a file, an address of a device.
-    type Item: Ord + Clone + Debug + Display + Serialize;
-    /// What it holds; equal where the kernel makes no difference.
+/// What a person wrote, checked as far as that needs no look at a host.
+pub trait Task: DeserializeOwned {
+    /// What the task is about.
+    type Resource: Resource;
+
+    /// Finds on the host at `root` what the task is about: goes where that is, waits for what it needs, and takes the lock
+    /// when applying. What is found here is not looked for again.
+    fn open(self, mode: Mode, root: &Root) -> Result<Self::Resource>;
+}
+
+/// Something of a host that can be observed and brought to a target.
+pub trait Resource: Sized {
+    /// What tells an entry from the others of its layer: a parameter, an address of an interface.
+    type Key: Ord + Clone + Debug + Display + Serialize;
+    /// What an entry holds; equal where the kernel makes no difference.
     type Value: Clone + PartialEq + Debug + Display + Serialize;
 
-    /// Returns the present state of what the task manages. Never writes.
-    fn observe(&self) -> Result<State<Self>>;
+    /// Returns the present state of what the task manages. Never writes to the host.
+    fn observe(&mut self) -> Result<State<Self>>;
 
     /// Returns the state wanted, given the present one, without input or output; the target of a target is itself.
     fn target(&self, now: &State<Self>) -> Result<State<Self>>;
 
-    /// Writes the entries of `plan`, which may be the way back. `now` is the state it starts from.
-    fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()>;
+    /// Writes the entries of `plan`, which are all of one layer and one rank, and may be the way back. `now` is the state
+    /// it starts from.
+    fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()>;
 
-    /// Returns where an entry shows in a diff, a line in which it shows there, in that order.
-    fn show(&self, item: &Self::Item, value: &Self::Value) -> (String, String);
+    /// Returns where an entry shows in a diff, and a line in which it shows there, in that order.
+    fn show(&self, item: &Item<Self::Key>, value: &Self::Value) -> (String, String);
 
-    /// Prepares the process (network namespace, waiting for a device); returns a lock when applying, where one is needed.
-    fn enter(&self, _mode: Mode) -> Result<Option<Lock>> {
-        Ok(None)
+    /// Returns what the person should know of a plan, or an error if it must not be carried out. Only reads, but when
+    /// applying it may ask other hosts.
+    fn review(&mut self, _found: &State<Self>, _plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
-    /// Returns an error if `plan` must not be carried out; called when applying, before the first write.
-    fn permit(&self, _plan: &Plan<Self>) -> Result<()> {
-        Ok(())
+    /// Returns when an entry is written: lower ranks first, the kernel before files within a rank. What cannot be taken
+    /// back has the highest, so that all that may fail comes before it.
+    fn rank(&self, _item: &Item<Self::Key>, _change: &Change<Self::Value>) -> u8 {
+        0
+    }
+
+    /// Returns whether there is still something to wait for before the entries of `rank` are written.
+    fn waits(&mut self, _rank: u8, _now: &State<Self>) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Returns the lock that other runs respect, which is let go while the engine waits.
+    fn lock(&mut self) -> Option<&mut Lock> {
+        None
     }
 
     /// Returns whether `item` may vanish while the task runs, as what a pattern matched may.
-    fn may_vanish(&self, _item: &Self::Item) -> bool {
+    fn may_vanish(&self, _item: &Item<Self::Key>) -> bool {
         false
     }
 
-    /// Returns what the person should know, or an error if the plan must not be carried out; when checking and
-    /// applying alike. Only reads.
-    fn review(&self, _found: &State<Self>, _plan: &Plan<Self>) -> Result<Vec<String>> {
-        Ok(Vec::new())
+    /// Returns whether `item` stays as it was written although the task failed.
+    fn is_kept(&self, _item: &Item<Self::Key>) -> bool {
+        false
     }
 
     /// Returns further keys of the answer, besides what changed.
@@ -97,133 +137,43 @@ pub trait Resource {
     }
 
     /// Does what follows a verified change and is not state; returns warnings for what failed of it.
-    fn finish(&self, _plan: &Plan<Self>) -> Vec<String> {
+    fn finish(&mut self, _plan: &Plan<Self>) -> Vec<String> {
         Vec::new()
     }
+}
 
-    /// Returns what [`Resource::apply`] would change. Writes nothing.
-    fn check(&self) -> Result<Report<Self>> {
-        let _lock = self.enter(Mode::Check)?;
-        self.compare()
+impl<K> Item<K> {
+    /// Returns the entry for `key` in the running kernel.
+    pub fn kernel(key: K) -> Self {
+        Self { layer: Layer::Kernel, key }
     }
 
-    /// Brings the host to the target and returns what was changed; a failure leaves the host as it was found.
-    fn apply(&self) -> Result<Report<Self>> {
-        let _lock = self.enter(Mode::Apply)?;
-        let mut report = self.compare()?;
-        if !report.plan.is_empty() {
-            self.permit(&report.plan)?;
-            self.carry_out(&report)?;
-            report.warnings.extend(self.finish(&report.plan));
-        }
-        Ok(report)
+    /// Returns the entry for `key` in a file.
+    pub fn stored(key: K, file: &Rc<Path>) -> Self {
+        Self { layer: Layer::File(file.clone()), key }
     }
 
-    /// Returns the present state, how it differs from the target, and what to warn of.
-    #[doc(hidden)]
-    fn compare(&self) -> Result<Report<Self>> {
-        let found = self.observe()?;
-        let plan = Plan::between(&found, &self.target(&found)?);
-        let warnings = self.review(&found, &plan)?;
-        Ok(Report { found, plan, warnings })
+    /// Returns whether it is in the running kernel.
+    pub fn is_live(&self) -> bool {
+        self.layer == Layer::Kernel
     }
 
-    /// Writes and verifies the plan, or puts back what it changed.
-    #[doc(hidden)]
-    fn carry_out(&self, report: &Report<Self>) -> Result<()> {
-        let _held = HeldSignals::hold()?;
-        self.write(&report.found, &report.plan)
-            .and_then(|()| self.verify(&report.plan))
-            .map_err(|cause| self.undo(&report.plan, &cause))
+    /// Returns whether it is in the file at `path`.
+    pub fn is_in(&self, path: &Path) -> bool {
+        matches!(&self.layer, Layer::File(file) if **file == *path)
     }
+}
 
-    /// Returns an error if an entry of `plan` is not what it should be now.
-    #[doc(hidden)]
-    fn verify(&self, plan: &Plan<Self>) -> Result<()> {
-        let now = self.observe()?;
-        match plan.unmet(&now).find(|(item, _)| now.contains_key(item) || !self.may_vanish(item)) {
-            None => Ok(()),
-            Some((item, change)) => Err(Error::NotTaken {
-                item: item.to_string(),
-                asked: words(change.after.as_ref()),
-                got: words(now.get(item)),
-            }),
-        }
-    }
-
-    /// Puts the entries of `plan` back; returns the error that tells both what failed and what is in force.
-    #[doc(hidden)]
-    fn undo(&self, plan: &Plan<Self>, cause: &Error) -> Error {
-        let cause = cause.sentence();
-        match self.put_back(plan) {
-            Ok(now) => Error::Undone { in_force: self.in_force(&now, plan.items(), &cause), cause },
-            Err(undo) => Error::NotUndone {
-                undo: undo.sentence(),
-                in_force: match self.observe() {
-                    Ok(now) => self.in_force(&now, plan.reversed(&now).items(), &cause),
-                    Err(error) => format!(", what is in force is unknown: {}", error.sentence()),
-                },
-                cause,
-            },
-        }
-    }
-
-    /// Writes the way back of `plan`, as far as it was carried out; returns the state after it.
-    #[doc(hidden)]
-    fn put_back(&self, plan: &Plan<Self>) -> Result<State<Self>> {
-        let now = self.observe()?;
-        let back = plan.reversed(&now);
-        if back.is_empty() {
-            return Ok(now);
-        }
-        let written = self.write(&now, &back).or_else(|error| self.put_back_singly(plan).and(Err(error)));
-        self.verify(&back).map_err(|unmet| written.err().unwrap_or(unmet))?;
-        self.observe()
-    }
-
-    /// Puts back one entry after the other, as one that cannot be put back must not keep the others from it.
-    #[doc(hidden)]
-    fn put_back_singly(&self, plan: &Plan<Self>) -> Result<()> {
-        let mut tried = BTreeSet::new();
-        loop {
-            let now = self.observe()?;
-            let Plan(back) = plan.reversed(&now);
-            let Some((item, change)) = back.into_iter().find(|(item, _)| !tried.contains(item)) else {
-                return Ok(());
-            };
-            tried.insert(item.clone());
-            // What fails again is seen in what is in force.
-            drop(self.write(&now, &Plan(BTreeMap::from([(item, change)]))));
-        }
-    }
-
-    /// Returns what `items` hold in `now`, to follow an error message; those that `cause` mentions first.
-    #[doc(hidden)]
-    fn in_force<'a>(
-        &self,
-        now: &State<Self>,
-        items: impl Iterator<Item = &'a Self::Item>,
-        cause: &str,
-    ) -> String
-    where
-        Self::Item: 'a,
-    {
-        /// More than this many entries would hide the reason.
-        const SHOWN: usize = 3;
-        let mut lines: Vec<String> = items
-            .filter_map(|item| now.get(item).map(|value| brief(&self.show(item, value).1).into_owned()))
-            .collect();
-        let is_mentioned = |line: &String| line.split(' ').next().is_some_and(|name| cause.contains(name));
-        lines.sort_by_key(|line| !is_mentioned(line));
-        match lines.len() {
-            0 => String::new(),
-            n if n > SHOWN => format!(", in force are {} and {} more", lines[..SHOWN].join(", "), n - SHOWN),
-            _ => format!(", in force is {}", lines.join(", ")),
+impl<K: Display> Display for Item<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.layer {
+            Layer::Kernel => self.key.fmt(f),
+            Layer::File(file) => write!(f, "{} in {}", self.key, file.display()),
         }
     }
 }
 
-impl<R: Resource + ?Sized> Plan<R> {
+impl<R: Resource> Plan<R> {
     /// Returns the entries in which `now` and `then` differ, by one walk along both.
     pub fn between(now: &State<R>, then: &State<R>) -> Self {
         let mut plan = BTreeMap::new();
@@ -253,40 +203,56 @@ impl<R: Resource + ?Sized> Plan<R> {
     }
 
     /// Returns the entries and their changes, in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&R::Item, &Change<R::Value>)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Item<R::Key>, &Change<R::Value>)> {
         self.0.iter()
     }
 
     /// Returns the entries alone, in order.
-    pub fn items(&self) -> impl Iterator<Item = &R::Item> {
+    pub fn items(&self) -> impl Iterator<Item = &Item<R::Key>> {
         self.0.keys()
     }
 
     /// Returns the change of `item`, if it is planned.
-    pub fn get(&self, item: &R::Item) -> Option<&Change<R::Value>> {
+    pub fn get(&self, item: &Item<R::Key>) -> Option<&Change<R::Value>> {
         self.0.get(item)
     }
 
     /// Returns the entries that are not in `now` as they should be.
-    fn unmet(&self, now: &State<R>) -> impl Iterator<Item = (&R::Item, &Change<R::Value>)> {
+    pub(crate) fn unmet(&self, now: &State<R>) -> impl Iterator<Item = (&Item<R::Key>, &Change<R::Value>)> {
         self.iter().filter(move |(item, change)| now.get(item) != change.after.as_ref())
     }
 
     /// Returns the way back from `now` for the planned entries, and no others.
-    fn reversed(&self, now: &State<R>) -> Self {
-        Self(
-            self.iter()
-                .filter(|(item, change)| now.get(item) != change.before.as_ref())
-                .map(|(item, change)| {
-                    let back = Change { before: now.get(item).cloned(), after: change.before.clone() };
-                    (item.clone(), back)
-                })
-                .collect(),
-        )
+    pub(crate) fn reversed(&self, now: &State<R>) -> Self {
+        let differs =
+            |(item, change): &(&Item<R::Key>, &Change<R::Value>)| now.get(item) != change.before.as_ref();
+        let back = |(item, change): (&Item<R::Key>, &Change<R::Value>)| {
+            (item.clone(), Change { before: now.get(item).cloned(), after: change.before.clone() })
+        };
+        Self(self.iter().filter(differs).map(back).collect())
+    }
+
+    /// Returns the entries for which `keeps` holds.
+    pub(crate) fn filtered(&self, keeps: impl Fn(&Item<R::Key>) -> bool) -> Self {
+        let entries = self.iter().filter(|(item, _)| keeps(item));
+        Self(entries.map(|(item, change)| (item.clone(), change.clone())).collect())
+    }
+
+    /// Returns the same entries in parts, by what `part` says of each, in that order.
+    pub(crate) fn split<P: Ord>(
+        &self,
+        part: impl Fn(&Item<R::Key>, &Change<R::Value>) -> P,
+    ) -> BTreeMap<P, Self> {
+        let mut parts = BTreeMap::<P, Self>::new();
+        for (item, change) in self.iter() {
+            let Self(entries) = parts.entry(part(item, change)).or_insert_with(|| Self(BTreeMap::new()));
+            entries.insert(item.clone(), change.clone());
+        }
+        parts
     }
 }
 
-impl<R: Resource + ?Sized> Report<R> {
+impl<R: Resource> Report<R> {
     /// Returns the state that the plan leads to.
     pub fn then(&self) -> State<R> {
         let mut then = self.found.clone();
@@ -300,51 +266,14 @@ impl<R: Resource + ?Sized> Report<R> {
     }
 }
 
-impl<R: Resource + ?Sized> Debug for Plan<R> {
+impl<R: Resource> Debug for Plan<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<R: Resource + ?Sized> PartialEq for Plan<R> {
+impl<R: Resource> PartialEq for Plan<R> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
-
-/// Returns a value in words.
-fn words<V: Display>(value: Option<&V>) -> Option<String> {
-    value.map(|value| brief(&value.to_string()).into_owned())
-}
-
-/// Keeps the signals that a dropped connection sends away until it is dropped, so that no write is cut off.
-struct HeldSignals {
-    after: SigSet,
-}
-
-impl HeldSignals {
-    fn hold() -> Result<Self> {
-        let mut signals = SigSet::empty();
-        // The last one comes with a write beyond the limit of a file's size, which then fails instead (setrlimit(2)); it stays
-        // held, as it would come afterwards.
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGXFSZ] {
-            signals.add(signal);
-        }
-        let before = signals
-            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
-            .map_err(Error::io("hold back", "signals"))?;
-        let mut after = before;
-        after.add(Signal::SIGXFSZ);
-        Ok(Self { after })
-    }
-}
-
-impl Drop for HeldSignals {
-    fn drop(&mut self) {
-        // A mask like it was in force a moment ago; the kernel takes it again.
-        let _ = self.after.thread_set_mask();
-    }
-}
-
-#[cfg(test)]
-mod tests;

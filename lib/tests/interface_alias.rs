@@ -8,7 +8,7 @@ mod host;
 
 use aliases::{alias, apply, refuse, shown};
 use host::{enter_network, ip};
-use lvs_host::{InterfaceAlias, Resource};
+use lvs_host::interface_alias::Task;
 use serde_json::{Value, json};
 
 #[test]
@@ -131,7 +131,7 @@ fn what_no_run_could_satisfy_is_refused() {
     ] {
         for aliases in [json!([one, other]), json!([other, one])] {
             let task = json!({"name": "v0", "aliases": aliases});
-            let error = serde_json::from_value::<InterfaceAlias>(task).unwrap_err().to_string();
+            let error = serde_json::from_value::<Task>(task).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
     }

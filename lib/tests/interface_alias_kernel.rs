@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use aliases::{add_as_keepalived_does, alias, apply, monitored, refuse, shown};
 use host::{enter_network, ip};
-use lvs_host::Resource;
 use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 

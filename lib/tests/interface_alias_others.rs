@@ -8,7 +8,6 @@ mod host;
 
 use aliases::{add_as_keepalived_does, alias, apply, look, refuse, shown};
 use host::{enter_network, fail_by_the_laws, ip};
-use lvs_host::Resource;
 use serde_json::json;
 
 #[test]

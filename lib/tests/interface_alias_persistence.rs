@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aliases::look;
-use host::{apply_by_the_laws, enter_network, fail_by_the_laws, files, ip, resource};
-use lvs_host::{InterfaceAlias, Report, Resource};
+use host::{Run, apply_by_the_laws, enter_network, fail_by_the_laws, files, ip, task};
+use lvs_host::interface_alias::{InterfaceAlias, Task};
+use lvs_host::{Mode, Report};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -76,8 +77,8 @@ impl Host {
             .put(&format!("run/NetworkManager/devices/{}", index("v0")), "[device]\nmanaged=true\nconnection-uuid=1-2\n")
     }
 
-    fn task(&self, arguments: Value) -> InterfaceAlias {
-        resource::<InterfaceAlias>(arguments).under(self.root.path())
+    fn task(&self, arguments: Value) -> Run<Task> {
+        task(arguments).under(self.root.path())
     }
 
     /// Returns the kernel's addresses and the files, as other eyes see them.
@@ -223,12 +224,10 @@ fn what_is_stored_is_for_the_right_eyes() {
 fn the_answer_says_which_manager_and_which_file_and_nothing_without_persist() {
     let host = Host::new();
     host.with_networkd();
-    let task = host.task(alias());
-    let report = task.apply().unwrap();
-    let remarks = Value::from(task.remarks(&report));
+    let remarks = Value::from(host.task(alias()).remarks(Mode::Apply));
     assert_eq!(remarks, json!({"persist": {"v0": {"manager": "networkd", "file": host.path(DROP_IN)}}}));
     let runtime = host.task(json!({"name": "v0", "address": "192.0.2.10/32"}));
-    assert!(runtime.remarks(&runtime.apply().unwrap()).is_empty());
+    assert!(runtime.remarks(Mode::Apply).is_empty());
     assert!(runtime.check().unwrap().found.keys().all(|item| !item.to_string().contains(" in ")));
 }
 
@@ -298,7 +297,7 @@ fn what_a_manager_cannot_keep_is_refused_before_anything_is_written() {
     host.with_network_manager();
     assert!(host.refuse(with(alias(), json!({"label": 1}))).contains("it keeps no label"));
     assert!(host.refuse(with(alias(), json!({"purge": "owned"}))).contains("cannot use purge"));
-    let netns: Result<InterfaceAlias, _> = serde_json::from_value(with(alias(), json!({"netns": "blue"})));
+    let netns: Result<Task, _> = serde_json::from_value(with(alias(), json!({"netns": "blue"})));
     assert!(netns.unwrap_err().to_string().contains("persist with netns"));
 }
 

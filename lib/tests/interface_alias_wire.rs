@@ -4,12 +4,12 @@
 
 mod host;
 
-use host::{enter_network, fail_by_the_laws, ip, resource};
-use lvs_host::{InterfaceAlias, Resource};
+use host::{Run, enter_network, fail_by_the_laws, ip, task};
+use lvs_host::interface_alias::Task;
 use serde_json::{Value, json};
 
-fn alias(arguments: Value) -> InterfaceAlias {
-    resource(arguments)
+fn alias(arguments: Value) -> Run<Task> {
+    task(arguments)
 }
 
 fn refuse(arguments: Value) -> String {

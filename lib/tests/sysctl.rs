@@ -9,8 +9,8 @@ mod parameters;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use host::{files, ip};
-use lvs_host::Resource;
+use host::{Run, files, ip};
+use lvs_host::{Mode, Root};
 use parameters::{Host, kernel, refuse_arguments, set};
 use serde_json::json;
 
@@ -197,7 +197,7 @@ fn the_answer_shows_each_parameter_before_and_after_in_both_layers() {
         host.sysctl(json!({"settings": {"net.ipv4.ip_default_ttl": 65, "net.ipv4.conf.v0.rp_filter": 0}}));
     let report = task.check().unwrap();
     assert_eq!(
-        task.remarks(&report)["settings"],
+        task.remarks(Mode::Check)["settings"],
         json!({"net.ipv4.ip_default_ttl": {"before": "64", "after": "65"}, "net.ipv4.conf.v0.rp_filter": {"before": "0", "after": "0"}})
     );
     let changes: Vec<String> =
@@ -379,9 +379,9 @@ impl Host {
     /// Returns whether a name is refused, be it before or after a look at the kernel.
     fn sysctl_is_refused(&self, name: &str) -> bool {
         let task = json!({"name": name, "value": 1});
-        match serde_json::from_value::<lvs_host::Sysctl>(task) {
+        match serde_json::from_value::<lvs_host::sysctl::Task>(task) {
             Err(_) => true,
-            Ok(sysctl) => sysctl.under(self.root()).apply().is_err(),
+            Ok(task) => Run { task, root: Root::new(self.root()) }.apply().is_err(),
         }
     }
 }

@@ -9,7 +9,6 @@ mod parameters;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use lvs_host::Resource;
 use parameters::{Host, kernel, refuse_arguments, set};
 use serde_json::json;
 

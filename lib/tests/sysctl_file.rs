@@ -10,7 +10,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lvs_host::Resource;
 use parameters::{Host, kernel, set};
 use serde_json::json;
 

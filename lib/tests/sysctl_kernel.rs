@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use host::ip;
-use lvs_host::Resource;
+use lvs_host::{Layer, Mode, Plan, Resource};
 use parameters::{Host, kernel, refuse_arguments, set};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -62,7 +62,7 @@ fn a_change_of_ip_forward_says_all_that_changes_along_with_it() {
     ip("link add a0 type veth peer name a1");
     set("net/ipv4/conf/a0/forwarding", "1");
     let report = host.report(json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false}));
-    let changed: Vec<&str> = report.plan.items().map(|item| item.key().path()).collect();
+    let changed: Vec<&str> = report.plan.items().map(|item| item.key.path()).collect();
     let expected = [
         "all/accept_redirects",
         "a1/forwarding",
@@ -255,17 +255,19 @@ fn wait_for(mut condition: impl FnMut() -> bool) {
 fn a_matched_interface_may_vanish_meanwhile_and_a_named_one_may_not() {
     let host = Host::new();
     ip("link add x0 type veth peer name x1");
-    let pattern = host.sysctl(json!({"name": "net.ipv4.conf.*.arp_notify", "value": 1, "persist": false}));
-    let named = host.sysctl(json!({"name": "net.ipv4.conf.x0.arp_notify", "value": 1, "persist": false}));
-    let (found, also) = (pattern.observe().unwrap(), named.observe().unwrap());
-    let plan = |task: &lvs_host::Sysctl, now| {
-        lvs_host::Plan::<lvs_host::Sysctl>::between(now, &task.target(now).unwrap())
+    let open = |name| {
+        let task = host.sysctl(json!({"name": name, "value": 1, "persist": false}));
+        let mut sysctl = task.open(Mode::Apply).unwrap();
+        let found = sysctl.observe().unwrap();
+        let plan = Plan::between(&found, &sysctl.target(&found).unwrap());
+        (sysctl, found, plan)
     };
-    let (matched, by_name) = (plan(&pattern, &found), plan(&named, &also));
+    let (mut pattern, found, matched) = open("net.ipv4.conf.*.arp_notify");
+    let (mut named, also, by_name) = open("net.ipv4.conf.x0.arp_notify");
     ip("link del x0");
-    pattern.write(&found, &matched).unwrap();
+    pattern.write(&Layer::Kernel, &found, &matched).unwrap();
     assert_eq!(kernel("net/ipv4/conf/v0/arp_notify"), "1");
-    named.write(&also, &by_name).unwrap_err();
+    named.write(&Layer::Kernel, &also, &by_name).unwrap_err();
 }
 
 #[test]
@@ -286,9 +288,7 @@ fn a_backup_is_made_only_when_the_file_is_replaced_and_kept_only_if_that_went_we
     let host = Host::new();
     host.write("etc/sysctl.conf", "# mine\n");
     let task = json!({"name": "net.ipv4.ip_default_ttl", "value": 65, "backup": true});
-    let sysctl = host.sysctl(task.clone());
-    let report = sysctl.apply().unwrap();
-    let copy = sysctl.remarks(&report)["backup_file"].as_str().unwrap().to_owned();
+    let copy = host.sysctl(task.clone()).remarks(Mode::Apply)["backup_file"].as_str().unwrap().to_owned();
     assert_eq!(fs::read_to_string(&copy).unwrap(), "# mine\n");
     assert!(copy.ends_with('~'), "a name that no boot reads");
     assert!(!host.apply(task));

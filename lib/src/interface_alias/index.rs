@@ -48,7 +48,7 @@ impl<'a> Index<'a> {
     /// Returns the entries of a wish's interface from one address to another, both included.
     fn between(&self, wish: &Wish, first: IpAddr, last: IpAddr) -> impl Iterator<Item = Entry<'a>> {
         let alias = |address, prefix| Alias { interface: wish.interface.clone(), address, prefix };
-        let bounds = Item::Address(alias(first, None))..=Item::Address(alias(last, Some(u8::MAX)));
+        let bounds = Item::live(alias(first, None))..=Item::live(alias(last, Some(u8::MAX)));
         let entry = |(item, value): (&'a Item, &'a Value)| Some((item.alias()?, value.address()?));
         self.now.range(bounds).filter_map(entry)
     }
@@ -120,7 +120,7 @@ impl<'a> Index<'a> {
 
     /// Returns what the person should know of a wish.
     pub(super) fn warnings(&self, wish: &'a Wish, plan: &Plan<InterfaceAlias>) -> Vec<String> {
-        let change = |alias: &Alias| plan.get(&Item::Address(alias.clone()));
+        let change = |alias: &Alias| plan.get(&Item::live(alias.clone()));
         match (wish.present, wish.address, wish.prefix) {
             (true, Some(address), Some(prefix)) => {
                 let alias = Alias::new(&wish.interface, address, prefix);
@@ -167,7 +167,7 @@ impl Wish {
         found: &State<InterfaceAlias>,
         plan: &Plan<InterfaceAlias>,
     ) -> Option<String> {
-        let item = Item::Address(self.wanted()?);
+        let item = Item::live(self.wanted()?);
         let after = plan.get(&item).map_or_else(|| found.get(&item), |change| change.after.as_ref());
         let expires = after.and_then(Value::address).is_some_and(|address| address.set.dynamic);
         expires.then(|| {

@@ -12,25 +12,20 @@ use super::InterfaceAlias;
 use super::address::Address;
 use crate::resource::State;
 
-/// What can differ: whether an interface is up, an address of it, or an address in a file that a boot reads.
+/// What a task about aliases may change: in the kernel, or in a file that a boot reads.
+pub type Item = crate::resource::Item<Key>;
+
+/// What can differ: whether an interface is up, or an address of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
-pub enum Item {
+pub enum Key {
     /// The interface itself.
     Link {
         /// Its name.
         interface: Rc<str>,
     },
-    /// An address of an interface.
+    /// An address of the interface.
     Address(Alias),
-    /// An address in a file of the network manager.
-    Stored {
-        /// Which address.
-        #[serde(flatten)]
-        alias: Alias,
-        /// Which file.
-        file: Rc<Path>,
-    },
 }
 
 /// What tells an address of an interface from all others; in IPv4 one address with two prefix lengths is two.
@@ -69,37 +64,39 @@ pub enum Operation {
 pub(super) type Addresses = BTreeMap<Alias, Address>;
 
 impl Item {
+    /// Returns the entry of an interface in the kernel.
+    pub(super) fn link(interface: &Rc<str>) -> Self {
+        Self::kernel(Key::Link { interface: interface.clone() })
+    }
+
+    /// Returns the entry of an address in the kernel.
+    pub(super) fn live(alias: Alias) -> Self {
+        Self::kernel(Key::Address(alias))
+    }
+
     /// Returns the name of the interface that it is about.
     pub fn interface(&self) -> &str {
-        match self {
-            Self::Link { interface }
-            | Self::Address(Alias { interface, .. })
-            | Self::Stored { alias: Alias { interface, .. }, .. } => interface,
+        match &self.key {
+            Key::Link { interface } | Key::Address(Alias { interface, .. }) => interface,
         }
     }
 
     /// Returns the address of the interface that it is about, if it is one.
     pub fn alias(&self) -> Option<&Alias> {
-        match self {
-            Self::Address(alias) => Some(alias),
-            Self::Link { .. } | Self::Stored { .. } => None,
-        }
+        self.any_alias().filter(|_| self.is_live())
     }
 
     /// Returns the address that it is about, of the interface or in a file.
     pub(super) fn any_alias(&self) -> Option<&Alias> {
-        match self {
-            Self::Address(alias) | Self::Stored { alias, .. } => Some(alias),
-            Self::Link { .. } => None,
+        match &self.key {
+            Key::Address(alias) => Some(alias),
+            Key::Link { .. } => None,
         }
     }
 
     /// Returns the address in `path` that it is about, if it is one.
     pub(super) fn stored_in(&self, path: &Path) -> Option<&Alias> {
-        match self {
-            Self::Stored { alias, file } if **file == *path => Some(alias),
-            _ => None,
-        }
+        self.any_alias().filter(|_| self.is_in(path))
     }
 }
 
@@ -127,12 +124,11 @@ pub(super) fn addresses(
     state.iter().filter_map(|(item, value)| Some((item.alias()?, value.address()?)))
 }
 
-impl fmt::Display for Item {
+impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Link { interface } => write!(f, "the interface {interface}"),
             Self::Address(alias) => alias.fmt(f),
-            Self::Stored { alias, file } => write!(f, "{alias} in {}", file.display()),
         }
     }
 }

@@ -7,14 +7,15 @@ use std::path::Path;
 use super::InterfaceAlias;
 use crate::file;
 use crate::resource::Plan;
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// How deep files may include each other.
 const DEPTH: usize = 8;
 
 /// Returns an error if keepalived would take an address away again that is to be added, to the kernel or to a file.
-pub(super) fn review(root: &Path, plan: &Plan<InterfaceAlias>) -> Result<()> {
-    let path = root.join("etc/keepalived/keepalived.conf");
+pub(super) fn review(root: &Root, plan: &Plan<InterfaceAlias>) -> Result<()> {
+    let path = root.at("/etc/keepalived/keepalived.conf");
     let added = plan.iter().filter(|(_, change)| change.before.is_none());
     let mut added = added.filter_map(|(item, _)| item.any_alias()).peekable();
     if added.peek().is_none() {

@@ -62,7 +62,7 @@ impl Kernel {
 
     /// Returns an error if one of `aliases` is of IPv6 and its interface cannot have it: the MTU is too small (RFC 8200), or
     /// this host has no IPv6, not even on lo.
-    pub(super) fn permits(&self, aliases: &[&Alias]) -> Result<()> {
+    pub(super) fn review(&self, aliases: &[&Alias]) -> Result<()> {
         const SMALLEST: u32 = 1280;
         let refuse = |alias, why: &str| Err(Error::invalid(format!("cannot add {alias}: {why}")));
         let v6 = aliases.iter().filter(|alias| alias.address.is_ipv6());

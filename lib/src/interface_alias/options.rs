@@ -86,7 +86,7 @@ pub(super) enum Purge {
 }
 
 /// What the task wants, checked as far as that needs no look at the host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) wishes: Vec<Wish>,
     pub(super) netns: Option<Namespace>,

@@ -23,7 +23,7 @@ pub(super) use manager::{Device, stores};
 
 use super::InterfaceAlias;
 use super::address::Address;
-use super::item::{Addresses, Alias, Item, Value, addresses};
+use super::item::{Addresses, Alias, Item, Key, Value, addresses};
 use super::label::Label;
 use super::options::{Purge, Wish};
 use crate::file;
@@ -166,7 +166,7 @@ impl Store {
     /// Returns what `now` has there, as if it were the interface's.
     pub(super) fn layer(&self, now: &State<InterfaceAlias>) -> State<InterfaceAlias> {
         let entry = |(alias, address): (&Alias, &Address)| {
-            (Item::Address(alias.clone()), Value::Address(address.clone()))
+            (Item::live(alias.clone()), Value::Address(address.clone()))
         };
         stored(now, &self.file).map(entry).collect()
     }
@@ -248,13 +248,17 @@ impl Store {
         Ok(None)
     }
 
-    /// Writes what `plan` says about it.
-    pub(super) fn write(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
-        let content = self.content()?;
-        if let Some(ifstate) = &self.ifstate {
-            ifstate.write(plan, &self.after(&content, plan)?)?;
+    /// Writes what `plan` says about the file at `path`, if that is its own or ifupdown's state.
+    pub(super) fn write(&self, path: &Path, plan: &Plan<InterfaceAlias>) -> Result<()> {
+        match &self.ifstate {
+            _ if *self.file == *path => self.write_own(plan),
+            Some(ifstate) if **ifstate.file() == *path => ifstate.write(plan, &self.read(&self.content()?)?),
+            _ => Ok(()),
         }
-        match self.planned(&content, plan)? {
+    }
+
+    fn write_own(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
+        match self.planned(&self.content()?, plan)? {
             None => Ok(()),
             Some(text) if text.is_empty() => self.withdraw(),
             Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
@@ -328,7 +332,7 @@ fn changes<'a>(
 }
 
 fn entry(alias: &Alias, address: &Address, file: &Rc<Path>) -> (Item, Value) {
-    (Item::Stored { alias: alias.clone(), file: file.clone() }, Value::Address(address.clone()))
+    (Item::stored(Key::Address(alias.clone()), file), Value::Address(address.clone()))
 }
 
 /// Returns an address as a file has it that says no more than the address and its prefix length.

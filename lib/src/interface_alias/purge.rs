@@ -11,41 +11,55 @@ use super::options::{Purge, Wish};
 use crate::resource::State;
 use crate::{Error, Result};
 
-/// Takes out of `then` what the task does not list and tells to purge.
-pub(super) fn purge(
+/// What a task tells to purge, on the host that it came to.
+#[derive(Debug)]
+pub(super) struct Purger {
     purge: Purge,
-    wishes: &[Wish],
-    now: &State<InterfaceAlias>,
-    then: &mut State<InterfaceAlias>,
-) -> Result<()> {
-    if purge == Purge::None {
-        return Ok(());
+    /// The address that the connection came in on, which stays.
+    own: Option<IpAddr>,
+}
+
+impl Purger {
+    /// Returns what `purge` means on this host, or an error if this kernel cannot tell.
+    pub(super) fn find(purge: Purge) -> Result<Self> {
+        if purge == Purge::Owned && !marks_are_kept()? {
+            return Err(Error::invalid(
+                "cannot use purge: owned here: this kernel, before Linux 5.18, does not keep who added an address; use label or all",
+            ));
+        }
+        let own = if purge == Purge::None { None } else { arrived_at() };
+        Ok(Self { purge, own })
     }
-    if purge == Purge::Owned && !marks_are_kept()? {
-        return Err(Error::invalid(
-            "cannot use purge: owned here: this kernel, before Linux 5.18, does not keep who added an address; use label or all",
-        ));
-    }
-    let own = arrived_at();
-    let labels: HashSet<&OsStr> =
-        wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
-    let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
-    let is_chosen = |address: &Address| match purge {
-        Purge::None => false,
-        Purge::Label => address.set.label.as_deref().is_some_and(|label| labels.contains(label)),
-        Purge::Owned => address.is_ours(),
-        Purge::All => true,
-    };
-    for (alias, address) in addresses(now) {
-        if is_chosen(address)
-            && !wanted.contains(alias)
-            && !is_spared(alias, address)
-            && Some(alias.address) != own
-        {
-            then.remove(&Item::Address(alias.clone()));
+
+    /// Takes out of `then` what the task does not list and tells to purge.
+    pub(super) fn purge(
+        &self,
+        wishes: &[Wish],
+        now: &State<InterfaceAlias>,
+        then: &mut State<InterfaceAlias>,
+    ) {
+        if self.purge == Purge::None {
+            return;
+        }
+        let labels: HashSet<&OsStr> =
+            wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
+        let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
+        let is_chosen = |address: &Address| match self.purge {
+            Purge::None => false,
+            Purge::Label => address.set.label.as_deref().is_some_and(|label| labels.contains(label)),
+            Purge::Owned => address.is_ours(),
+            Purge::All => true,
+        };
+        for (alias, address) in addresses(now) {
+            if is_chosen(address)
+                && !wanted.contains(alias)
+                && !is_spared(alias, address)
+                && Some(alias.address) != self.own
+            {
+                then.remove(&Item::live(alias.clone()));
+            }
         }
     }
-    Ok(())
 }
 
 /// Returns whether an address is never purged: the host's own loopback, link-local, dynamic, and what others mark as theirs.

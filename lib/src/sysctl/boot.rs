@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::text::{self, Line};
-use super::{Key, Setting, inside};
+use super::{Key, Setting};
 use crate::file;
+use crate::root::Root;
 
 /// Where sysctl.d files are looked for, first come first served.
 const DIRECTORIES: [&str; 5] =
@@ -32,8 +33,8 @@ const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd-sysctl", "/lib/systemd/sys
 const PROCPS: [&str; 4] = ["/usr/sbin/sysctl", "/sbin/sysctl", "/usr/bin/sysctl", "/bin/sysctl"];
 
 /// Returns the file to write on the host at `root` when the task names none, then the one that must not contradict it.
-pub(super) fn default_files(root: &Path) -> Vec<PathBuf> {
-    let [classic, own] = [CLASSIC, OWN].map(|file| inside(root, Path::new(file)));
+pub(super) fn default_files(root: &Root) -> Vec<PathBuf> {
+    let [classic, own] = [CLASSIC, OWN].map(|file| root.at(file));
     match reads_classic(root, &classic) {
         _ if is_same(&own, &classic) => vec![own],
         true => vec![classic, own],
@@ -41,12 +42,12 @@ pub(super) fn default_files(root: &Path) -> Vec<PathBuf> {
     }
 }
 
-fn any_exists(root: &Path, paths: &[&str]) -> bool {
-    paths.iter().any(|path| inside(root, Path::new(path)).exists())
+fn any_exists(root: &Root, paths: &[&str]) -> bool {
+    paths.iter().any(|path| root.at(path).exists())
 }
 
 /// Returns whether a boot reads /etc/sysctl.conf: procps and busybox do, systemd only if a drop-in links to it.
-fn reads_classic(root: &Path, classic: &Path) -> bool {
+fn reads_classic(root: &Root, classic: &Path) -> bool {
     !any_exists(root, &SYSTEMD) || drop_ins(root, None).iter().any(|file| is_same(file, classic))
 }
 
@@ -58,10 +59,10 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// Returns the files of the directories in the order in which they are read, hidden ones among them; `new` is one that
 /// is going to be there.
-fn drop_ins(root: &Path, new: Option<&Path>) -> Vec<PathBuf> {
+fn drop_ins(root: &Root, new: Option<&Path>) -> Vec<PathBuf> {
     let mut files = BTreeMap::new();
     for directory in DIRECTORIES {
-        let directory = inside(root, Path::new(directory));
+        let directory = root.at(directory);
         let there = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
         let new = new.filter(|new| new.parent() == Some(&directory)).map(Path::to_owned);
         for path in there.chain(new) {
@@ -84,7 +85,7 @@ struct Reader {
 }
 
 /// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
-fn readers(root: &Path, new: &Path) -> Vec<Reader> {
+fn readers(root: &Root, new: &Path) -> Vec<Reader> {
     let is_hidden =
         |file: &&PathBuf| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let mut readers = Vec::new();
@@ -95,7 +96,7 @@ fn readers(root: &Path, new: &Path) -> Vec<Reader> {
         readers.push(Reader { name: "systemd-sysctl", forgets: true, files });
     }
     if !systemd || any_exists(root, &PROCPS) {
-        files.push(inside(root, Path::new(CLASSIC)));
+        files.push(root.at(CLASSIC));
         readers.push(Reader { name: "sysctl --system", forgets: false, files });
     }
     readers
@@ -147,18 +148,19 @@ fn left_out_below(assignments: &Assignments, path: &str, line: &Line) -> bool {
     out.is_some_and(|out| out.number() > line.number())
 }
 
-/// Returns the assignments of every file that `readers` read, where `planned` has the content that files are going to have.
-fn parsed(readers: &[Reader], planned: &BTreeMap<PathBuf, Vec<u8>>) -> HashMap<PathBuf, Assignments> {
+/// Returns the assignments of every file that `readers` read, where `texts` has the content that files have or are going to
+/// have.
+fn parsed(readers: &[Reader], texts: &BTreeMap<&Path, Vec<u8>>) -> HashMap<PathBuf, Assignments> {
     // One file may have several names.
     let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let planned: Vec<_> = planned.iter().map(|(path, text)| (path, identity(path), text)).collect();
+    let texts: Vec<_> = texts.iter().map(|(path, text)| (*path, identity(path), text)).collect();
     let mut parsed = HashMap::new();
     for file in readers.iter().flat_map(|reader| &reader.files) {
         parsed.entry(file.clone()).or_insert_with(|| {
-            let same = |(path, id, _): &&(&PathBuf, Option<_>, &Vec<u8>)| {
+            let same = |(path, id, _): &&(&Path, Option<_>, &Vec<u8>)| {
                 *path == file || (id.is_some() && *id == identity(file))
             };
-            match planned.iter().find(same) {
+            match texts.iter().find(same) {
                 Some((.., text)) => text::assignments(text),
                 // What cannot be read, like /dev/null, assigns nothing.
                 None => text::assignments(&file::read(file).ok().flatten().unwrap_or_default()),
@@ -169,15 +171,15 @@ fn parsed(readers: &[Reader], planned: &BTreeMap<PathBuf, Vec<u8>>) -> HashMap<P
 }
 
 /// Returns warnings about what the next boot makes of the `wanted` parameters: another file that wins over `file`, or
-/// that nothing reads it. `planned` has the content that files are going to have.
+/// that nothing reads it. `texts` has the content that files have or are going to have.
 pub(super) fn contradictions(
-    root: &Path,
+    root: &Root,
     file: &Path,
-    planned: &BTreeMap<PathBuf, Vec<u8>>,
+    texts: &BTreeMap<&Path, Vec<u8>>,
     wanted: &BTreeMap<&Key, &str>,
 ) -> Vec<String> {
     let readers = readers(root, file);
-    let parsed = parsed(&readers, planned);
+    let parsed = parsed(&readers, texts);
     let mut warnings = BTreeMap::<String, Vec<&str>>::new();
     for reader in &readers {
         let mut loaded = Loaded::default();

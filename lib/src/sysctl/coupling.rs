@@ -2,12 +2,12 @@
 //! (`inet_forward_change`) and net/ipv6/addrconf.c.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::runtime::ProcSys;
-use super::{Item, Key, Setting, Sysctl, Value, inside};
+use super::{Item, Key, Setting, Sysctl, Value};
 use crate::file;
-use crate::resource::{Change, Plan, State};
+use crate::resource::{Change, Layer, Plan, State};
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// The switch for IPv4 forwarding, under both of its names.
@@ -26,15 +26,30 @@ pub(super) fn is_switch(key: &Key) -> bool {
     FORWARDING.contains(&path) || ipv6_switch(path).is_some() || path.starts_with("net/ipv4/conf/default/")
 }
 
+/// The rank of switches for everything.
+pub(super) const SWITCHES: u8 = 1;
+
+/// The rank of what changes nothing else.
+const ORDINARY: u8 = 3;
+
+/// The rank of files: what the kernel made another value of is not stored.
+pub(super) const FILES: u8 = 4;
+
 /// Returns in which order parameters are written: what saves a route from a switch, the switches for everything, those
 /// for new interfaces, all others.
 pub(super) fn rank(key: &Key) -> u8 {
     match key.path() {
         path if path.starts_with("net/ipv6/conf/") && path.ends_with("/accept_ra") => 0,
         path if path.starts_with("net/ipv4/conf/default/") => 2,
-        _ if is_switch(key) => 1,
-        _ => 3,
+        _ if is_switch(key) => SWITCHES,
+        _ => ORDINARY,
     }
+}
+
+/// Returns whether `key` is a time that the kernel may keep finer than it shows it: in ticks (kernel/sysctl.c,
+/// proc_dointvec_userhz_jiffies, proc_dointvec_ms_jiffies).
+pub(super) fn is_rounded(key: &Key) -> bool {
+    key.path().contains("/neigh/") || key.path().ends_with("_ms")
 }
 
 /// Returns the name of the parameter that `path` sets for all interfaces.
@@ -76,7 +91,7 @@ pub(super) fn followed<'a>(
     let mut values = Vec::new();
     for (switch, text) in set.iter().filter(|(key, _)| is_switch(key)) {
         let wanted = Value::Set(Setting::new(switch, text));
-        if now.get(&Item::Runtime { key: switch.clone() }) == Some(&wanted) {
+        if now.get(&Item::kernel(switch.clone())) == Some(&wanted) {
             continue;
         }
         let follows = |key: &&Key| match ipv6_switch(switch.path()) {
@@ -87,7 +102,7 @@ pub(super) fn followed<'a>(
             }
             None => FORWARDING.contains(&switch.path()) && key.path().starts_with("net/ipv4/"),
         };
-        let there = |key: &&Key| now.contains_key(&Item::Runtime { key: (*key).clone() });
+        let there = |key: &&Key| now.contains_key(&Item::kernel((*key).clone()));
         values.extend(followers.iter().filter(follows).filter(there).map(|key| (key, follower(key, text))));
     }
     values
@@ -156,16 +171,14 @@ fn agree(relation: &Relation, one: &Setting, other: &Setting) -> bool {
 
 /// Returns an error if the plan switches IPv6 forwarding on where the default route comes from a router advertisement
 /// and accept_ra is not 2: the kernel would remove that route (net/ipv6/route.c, `rt6_purge_dflt_routers`).
-pub(super) fn keeps_routes(root: &Path, plan: &Plan<Sysctl>) -> Result<()> {
+pub(super) fn keeps_routes(root: &Root, kernel: &ProcSys, plan: &Plan<Sysctl>) -> Result<()> {
     let Some(key) = plan.iter().find_map(|(item, change)| forwarding_on(item, change)) else {
         return Ok(());
     };
-    let table = file::read(&inside(root, Path::new("/proc/thread-self/net/ipv6_route")))?.unwrap_or_default();
-    let kernel = ProcSys::open(root)?;
+    let table = file::read(&root.at("/proc/thread-self/net/ipv6_route"))?.unwrap_or_default();
     for device in advertised(&String::from_utf8_lossy(&table)) {
         let accept = Key::at(format!("net/ipv6/conf/{device}/accept_ra"));
-        let planned =
-            plan.get(&Item::Runtime { key: accept.clone() }).and_then(|change| change.after.clone());
+        let planned = plan.get(&Item::kernel(accept.clone())).and_then(|change| change.after.clone());
         let setting = match planned {
             Some(Value::Set(setting)) => Some(setting),
             _ => kernel.read(&accept)?,
@@ -181,11 +194,11 @@ pub(super) fn keeps_routes(root: &Path, plan: &Plan<Sysctl>) -> Result<()> {
 
 /// Returns the parameter if the change makes a host or an interface forward IPv6.
 fn forwarding_on<'a>(item: &'a Item, change: &Change<Value>) -> Option<&'a Key> {
-    let (Item::Runtime { key }, Some(Value::Set(setting))) = (item, &change.after) else {
+    let (Layer::Kernel, Some(Value::Set(setting))) = (&item.layer, &change.after) else {
         return None;
     };
-    let scope = key.path().strip_prefix("net/ipv6/conf/")?.strip_suffix("/forwarding")?;
-    (scope != "default" && setting.number() != Some(0)).then_some(key)
+    let scope = item.key.path().strip_prefix("net/ipv6/conf/")?.strip_suffix("/forwarding")?;
+    (scope != "default" && setting.number() != Some(0)).then_some(&item.key)
 }
 
 /// Returns the devices with a default route from a router advertisement: the flag RTF_DEFAULT (linux/ipv6_route.h)
@@ -201,7 +214,7 @@ fn advertised(routes: &str) -> BTreeSet<&str> {
 }
 
 /// Returns warnings about ARP parameters that are set where no packet is seen to use them.
-pub(super) fn without_effect(set: &BTreeMap<Key, String>, root: &Path) -> Result<Vec<String>> {
+pub(super) fn without_effect(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for (key, text) in set {
         let Some((place, name)) =
@@ -215,7 +228,7 @@ pub(super) fn without_effect(set: &BTreeMap<Key, String>, root: &Path) -> Result
         let all = Key::at(format!("net/ipv4/conf/all/{name}"));
         let in_force = match set.get(&all) {
             Some(text) => Setting::new(&all, text).number(),
-            None => ProcSys::open(root)?.read(&all)?.and_then(|setting| setting.number()),
+            None => kernel.read(&all)?.and_then(|setting| setting.number()),
         };
         if Setting::new(key, text).number() > in_force.max(Some(0)) {
             warnings.push(format!(

@@ -1,69 +1,38 @@
 //! What a task about parameters may change, and what it holds.
 
 use std::fmt;
-use std::path::Path;
-use std::rc::Rc;
 
 use serde::Serialize;
 
 use super::{Key, Line, Setting};
-use crate::Result;
 
-/// What can differ: a parameter in the kernel, its lines in a file, or an act that leaves nothing to compare.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "layer", rename_all = "lowercase")]
-pub enum Item {
-    /// The parameter in the running kernel.
-    Runtime {
-        /// Its name.
-        key: Key,
-    },
-    /// The parameter's lines in a file.
-    Persistent {
-        /// Its name; may be a pattern.
-        key: Key,
-        /// Which file.
-        file: Rc<Path>,
-    },
-    /// Writing a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
-    Effect {
-        /// Its name.
-        key: Key,
-    },
-}
+/// A parameter, in the kernel or in a file.
+pub type Item = crate::resource::Item<Key>;
 
 /// What an [`Item`] holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A value in the kernel.
     Set(Setting),
-    /// The lines that assign it, in the file's order; the last one counts.
+    /// The lines that assign it in a file, in the file's order; the last one counts.
     Lines(Vec<Line>),
-}
-
-impl Item {
-    /// Returns the parameter that it is about.
-    pub fn key(&self) -> &Key {
-        let (Self::Runtime { key } | Self::Persistent { key, .. } | Self::Effect { key }) = self;
-        key
-    }
+    /// What is written to a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
+    Act(Setting),
 }
 
 impl Value {
     pub(super) fn lines(&self) -> &[Line] {
         match self {
             Self::Lines(lines) => lines,
-            Self::Set(_) => &[],
+            Self::Set(_) | Self::Act(_) => &[],
         }
     }
-}
 
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Returns what the kernel holds or is told.
+    pub(super) fn setting(&self) -> Option<&Setting> {
         match self {
-            Self::Runtime { key } => write!(f, "{key} in the running kernel"),
-            Self::Persistent { key, file } => write!(f, "{key} in {}", file.display()),
-            Self::Effect { key } => write!(f, "{key}"),
+            Self::Set(setting) | Self::Act(setting) => Some(setting),
+            Self::Lines(_) => None,
         }
     }
 }
@@ -71,7 +40,7 @@ impl fmt::Display for Item {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set(setting) => f.write_str(setting.text()),
+            Self::Set(setting) | Self::Act(setting) => f.write_str(setting.text()),
             Self::Lines(lines) => {
                 let texts: Vec<_> = lines.iter().map(Line::text).collect();
                 f.write_str(&texts.join("\n"))
@@ -84,7 +53,7 @@ impl fmt::Display for Value {
 impl Serialize for Value {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Set(setting) => serializer.serialize_str(setting.text()),
+            Self::Set(setting) | Self::Act(setting) => serializer.serialize_str(setting.text()),
             Self::Lines(lines) => {
                 serializer.serialize_str(&lines.last().map(Line::value).unwrap_or_default())
             }

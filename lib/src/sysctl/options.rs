@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 }
 
 /// What the task wants, checked as far as that needs no look at the host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     /// Each parameter's value; none is for a line to be removed. A name may be a pattern.
     pub(super) wanted: BTreeMap<Key, Option<String>>,

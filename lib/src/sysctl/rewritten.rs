@@ -17,10 +17,9 @@ pub(super) struct Rewritten {
 }
 
 impl Rewritten {
-    /// Replaces the file at `path`, of which a copy is kept if `back_up` says so.
-    pub(super) fn write(path: &Path, after: Vec<u8>, back_up: bool) -> Result<Self> {
+    /// Replaces the file at `path`, which held `before`; a copy of that is kept if `back_up` says so.
+    pub(super) fn write(path: &Path, before: Vec<u8>, after: Vec<u8>, back_up: bool) -> Result<Self> {
         let made = file::missing(path)?;
-        let before = file::read(path)?.unwrap_or_default();
         let copy = if back_up { file::back_up(path)? } else { None };
         match file::replace(path, &after, file::MODE) {
             Ok(()) => Ok(Self { before, after, made, copy }),

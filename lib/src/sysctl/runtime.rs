@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::{Key, Setting, inside};
+use super::{Key, Setting};
 use crate::error::brief;
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// Room for any value but long lists; and what one write can carry of these (proc_do_large_bitmap).
@@ -44,6 +45,7 @@ pub(super) enum Access {
 }
 
 /// The directory /proc/sys; nothing outside it can be reached through it.
+#[derive(Debug)]
 pub(super) struct ProcSys {
     directory: OwnedFd,
     path: PathBuf,
@@ -51,8 +53,8 @@ pub(super) struct ProcSys {
 
 impl ProcSys {
     /// Returns the parameters of the host at `root`.
-    pub(super) fn open(root: &Path) -> Result<Self> {
-        let path = inside(root, Path::new("/proc/sys"));
+    pub(super) fn open(root: &Root) -> Result<Self> {
+        let path = root.at("/proc/sys");
         let flags = OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC;
         let directory = open(&path, flags, Mode::empty()).map_err(Error::path("open", &path))?;
         Ok(Self { directory, path })

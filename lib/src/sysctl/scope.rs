@@ -1,7 +1,6 @@
 //! What the names in a task mean on this host.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::options::Options;
 use super::runtime::{self, Access, ProcSys};
@@ -28,9 +27,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Returns the scope of a task on the host at `root`; where the kernel is not managed it is not asked, and a name
-    /// means what it says.
-    pub(super) fn find(options: &Options, root: &Path) -> Result<Self> {
+    /// Returns the scope of a task on a host; where the kernel is not managed it is not asked, and a name means what it says.
+    pub(super) fn find(options: &Options, kernel: Option<&ProcSys>) -> Result<Self> {
         let mut scope = Self {
             stored: options.wanted.clone(),
             set: BTreeMap::new(),
@@ -40,10 +38,9 @@ impl Scope {
             missing: BTreeSet::new(),
             matched: BTreeSet::new(),
         };
-        if options.runtime {
-            let kernel = ProcSys::open(root)?;
-            scope.look_up(options, &kernel)?;
-            scope.followers = coupling::followers(&scope.set, &kernel)?;
+        if let Some(kernel) = kernel {
+            scope.look_up(options, kernel)?;
+            scope.followers = coupling::followers(&scope.set, kernel)?;
         }
         coupling::contradiction(&scope.at_boot())?;
         Ok(scope)

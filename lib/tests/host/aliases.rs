@@ -5,10 +5,10 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lvs_host::InterfaceAlias;
+use lvs_host::interface_alias::Task;
 use serde_json::Value;
 
-use crate::host::{apply_by_the_laws, fail_by_the_laws, ip, resource};
+use crate::host::{Run, apply_by_the_laws, fail_by_the_laws, ip, task};
 
 /// Returns addresses and routes as ip(8) sees them, without what counts down or settles by itself.
 pub(crate) fn look() -> String {
@@ -25,8 +25,8 @@ pub(crate) fn look() -> String {
 }
 
 /// Returns the resource that a task describes.
-pub(crate) fn alias(arguments: Value) -> InterfaceAlias {
-    resource(arguments)
+pub(crate) fn alias(arguments: Value) -> Run<Task> {
+    task(arguments)
 }
 
 /// Applies a task by the laws; returns whether it changed something.

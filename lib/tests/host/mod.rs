@@ -3,9 +3,43 @@
 use std::path::Path;
 use std::process::Command;
 
-use lvs_host::{Report, Resource};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use lvs_host::{Mode, Report, Resource, Result, Root, Task, engine};
+use serde_json::{Map, Value};
+
+/// A task, and the host on which it is carried out; each run opens it anew.
+#[derive(Clone)]
+pub(crate) struct Run<T> {
+    pub(crate) task: T,
+    pub(crate) root: Root,
+}
+
+#[allow(dead_code, reason = "not every test binary uses all of it")]
+impl<T: Task + Clone> Run<T> {
+    /// Returns the same task on a host whose root directory is `root`.
+    pub(crate) fn under(self, root: &Path) -> Self {
+        Self { root: Root::new(root), ..self }
+    }
+
+    pub(crate) fn open(&self, mode: Mode) -> Result<T::Resource> {
+        self.task.clone().open(mode, &self.root)
+    }
+
+    pub(crate) fn check(&self) -> Result<Report<T::Resource>> {
+        engine::check(&mut self.open(Mode::Check)?)
+    }
+
+    pub(crate) fn apply(&self) -> Result<Report<T::Resource>> {
+        engine::apply(&mut self.open(Mode::Apply)?)
+    }
+
+    /// Returns what the answer of a run has besides what changed.
+    pub(crate) fn remarks(&self, mode: Mode) -> Map<String, Value> {
+        let mut resource = self.open(mode).unwrap();
+        let run = if mode == Mode::Check { engine::check } else { engine::apply };
+        let report = run(&mut resource).unwrap();
+        resource.remarks(&report)
+    }
+}
 
 /// Gives the calling thread a network namespace of its own with the interface v0, which has a carrier, and lo.
 pub(crate) fn enter_network() {
@@ -23,31 +57,34 @@ pub(crate) fn ip(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Returns the resource that a task's arguments describe.
-pub(crate) fn resource<R: DeserializeOwned>(arguments: Value) -> R {
-    serde_json::from_value(arguments).unwrap()
+/// Returns the task that arguments describe, on this host.
+pub(crate) fn task<T: Task>(arguments: Value) -> Run<T> {
+    Run { task: serde_json::from_value(arguments).unwrap(), root: Root::default() }
 }
 
 #[allow(dead_code, reason = "not every test binary uses it")]
-/// Applies a resource as every resource must let itself be applied: check first, which changes nothing and predicts
+/// Applies a task as every one must let itself be applied: check first, which changes nothing and predicts
 /// the plan; then apply; then once more, which changes nothing. `look` shows the host to other eyes.
-pub(crate) fn apply_by_the_laws<R: Resource>(resource: &R, look: impl Fn() -> String) -> Report<R> {
+pub(crate) fn apply_by_the_laws<T: Task + Clone>(
+    task: &Run<T>,
+    look: impl Fn() -> String,
+) -> Report<T::Resource> {
     let before = look();
-    let checked = resource.check().unwrap();
+    let checked = task.check().unwrap();
     assert_eq!(look(), before, "check changed the host");
-    let applied = resource.apply().unwrap();
+    let applied = task.apply().unwrap();
     assert_eq!(applied.plan, checked.plan, "apply did what check had not said");
     let after = look();
     assert_eq!(before == after, applied.plan.is_empty(), "changed is not what happened:\n{before}\n{after}");
-    assert!(resource.apply().unwrap().plan.is_empty(), "a second apply changed something");
+    assert!(task.apply().unwrap().plan.is_empty(), "a second apply changed something");
     assert_eq!(look(), after, "a second apply changed the host");
     applied
 }
 
-/// Applies a resource that must fail and leave the host as it was; returns the sentence.
-pub(crate) fn fail_by_the_laws<R: Resource>(resource: &R, look: impl Fn() -> String) -> String {
+/// Applies a task that must fail and leave the host as it was; returns the sentence.
+pub(crate) fn fail_by_the_laws<T: Task + Clone>(task: &Run<T>, look: impl Fn() -> String) -> String {
     let before = look();
-    let error = resource.apply().err().expect("this must fail");
+    let error = task.apply().err().expect("this must fail");
     assert_eq!(look(), before, "a failure left changes");
     assert!(!error.left_changes());
     error.sentence()

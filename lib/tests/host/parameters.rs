@@ -5,11 +5,12 @@ use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use lvs_host::{Report, Resource, Sysctl};
+use lvs_host::Report;
+use lvs_host::sysctl::{Sysctl, Task};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::host::{apply_by_the_laws, enter_network, fail_by_the_laws, files, resource};
+use crate::host::{Run, apply_by_the_laws, enter_network, fail_by_the_laws, files, task};
 
 /// The real kernel in a network namespace of its own, and an /etc of its own.
 pub(crate) struct Host {
@@ -61,8 +62,8 @@ impl Host {
         format!("{}\n{}\n{}", parameters.join("\n"), single.join("\n"), files(&self.path("etc")))
     }
 
-    pub(crate) fn sysctl(&self, arguments: Value) -> Sysctl {
-        resource::<Sysctl>(arguments).under(self.root.path())
+    pub(crate) fn sysctl(&self, arguments: Value) -> Run<Task> {
+        task(arguments).under(self.root.path())
     }
 
     /// Applies a task by the laws of every resource; returns whether anything changed.
@@ -90,7 +91,7 @@ impl Host {
 /// Returns why a task is refused before it looks at the host.
 #[allow(dead_code, reason = "not every test binary uses it")]
 pub(crate) fn refuse_arguments(arguments: Value) -> String {
-    serde_json::from_value::<Sysctl>(arguments).unwrap_err().to_string()
+    serde_json::from_value::<Task>(arguments).unwrap_err().to_string()
 }
 
 /// Returns the kernel's value of a parameter.

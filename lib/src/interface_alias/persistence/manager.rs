@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{Persist, Store, ifupdown, netplan, network_manager, networkd};
 use crate::interface_alias::options::Purge;
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// An interface, and its number if it is there.
@@ -19,11 +20,12 @@ const MANAGERS: [Persist; 4] =
 
 /// Returns where each device's addresses go.
 pub(in super::super) fn stores(
-    root: &Path,
+    root: &Root,
     persist: Persist,
     purge: Purge,
     devices: &[Device],
 ) -> Result<Vec<Store>> {
+    let root = &root.at("/");
     let found = devices.iter().map(|device| match persist {
         Persist::None => Ok(None),
         Persist::Auto => the_one(root, device),

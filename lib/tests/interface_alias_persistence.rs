@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use aliases::look;
 use host::{Run, apply_by_the_laws, enter_network, fail_by_the_laws, files, ip, task};
 use lvs_host::interface_alias::{InterfaceAlias, Task};
-use lvs_host::{Mode, Report};
+use lvs_host::{Mode, Report, engine};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -450,4 +450,18 @@ fn many_addresses_are_one_file_and_purge_is_for_ours_alone() {
     assert_eq!(host.changes(task(&["192.0.2.10", "192.0.2.11", "192.0.2.12"], "none")), 6);
     assert_eq!(host.changes(task(&["192.0.2.11"], "owned")), 4);
     assert_eq!(host.text(DROP_IN).matches("[Address]").count(), 1);
+}
+
+/// What the task is about was found when it was opened: an interface that comes later is in neither layer.
+#[test]
+fn an_interface_that_appears_between_reading_and_writing_is_written_nowhere() {
+    let host = Host::new();
+    host.with_networkd();
+    let task = json!({"name": "x0", "address": "192.0.2.10/32", "wait": 1, "persist": "auto"});
+    let mut opened = host.task(task).open(Mode::Check).unwrap();
+    ip("link add x0 type veth peer name x1");
+    let before = host.look();
+    let error = engine::apply(&mut opened).err().expect("it was not there").sentence();
+    assert!(error.starts_with("cannot find the interface x0"), "{error}");
+    assert_eq!(host.look(), before);
 }

@@ -233,22 +233,20 @@ changes:
   type: list
   elements: dict
   contains:
-    interface:
-      description: The interface.
+    layer:
+      description: V(kernel) is what is in force now, V(file) what a boot brings back.
       type: str
-      sample: eth0
-    address:
-      description: The address.
-      type: str
-      sample: 192.0.2.10
-    prefix:
-      description: The length of the prefix, which tells IPv4 addresses apart. Not given for IPv6.
-      type: int
-      sample: 24
+      sample: kernel
     file:
-      description: The file that a boot reads, if it is the address there that was changed.
+      description: The file.
+      returned: when RV(changes[].layer=file)
       type: str
       sample: /etc/network/interfaces.d/lvs-host-eth0
+    item:
+      description: The address, by C(interface), C(address) and, for IPv4, C(prefix), which tells addresses apart; or the C(interface)
+        alone, where O(link_up) changed that.
+      type: dict
+      sample: {"address": "192.0.2.10", "interface": "eth0", "prefix": 24}
     before:
       description: The attributes found, such as C(label), C(prefix), C(broadcast) and C(scope). Null where there was no such address.
       type: dict

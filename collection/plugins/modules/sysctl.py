@@ -168,19 +168,19 @@ changes:
   type: list
   elements: dict
   contains:
-    key:
+    layer:
+      description: V(kernel) is what is in force now, V(file) what a boot brings back.
+      type: str
+      sample: kernel
+    file:
+      description: The file.
+      returned: when RV(changes[].layer=file)
+      type: str
+      sample: /etc/sysctl.d/99-lvs-host.conf
+    item:
       description: The parameter.
       type: str
       sample: net.ipv4.ip_forward
-    layer:
-      description: V(runtime) is the running kernel, V(persistent) the file, V(effect) what can only be written.
-      type: str
-      sample: runtime
-    file:
-      description: The file.
-      returned: when RV(changes[].layer=persistent)
-      type: str
-      sample: /etc/sysctl.d/99-lvs-host.conf
     before:
       description: The value found. Null where there was none.
       type: str

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::InterfaceAlias;
 use super::address::Address;
+use crate::netlink::Operation;
 use crate::resource::State;
 
 /// What a task about aliases may change: in the kernel, or in a file that a boot reads.
@@ -48,16 +49,6 @@ pub enum Value {
     Link(Operation),
     /// What the kernel knows of an address.
     Address(Address),
-}
-
-/// Whether an interface is meant to carry packets (IFF_UP in netdevice(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operation {
-    /// It is not.
-    Down,
-    /// It is.
-    Up,
 }
 
 /// The addresses of interfaces.

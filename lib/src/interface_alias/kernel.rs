@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::libc::{EADDRNOTAVAIL, EEXIST, ENODEV};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
 
 use super::address::{Address, Attributes, OURS, Status};
-use super::item::{Addresses, Alias, Operation};
-use super::message::{self, Link, Message};
-use super::netlink::{Connection, errno};
+use super::item::{Addresses, Alias};
+use super::message;
+use crate::netlink::{Connection, Link, Message, Operation, errno};
 use crate::{Error, Result};
 
 /// How long duplicate address detection may take (RFC 4862; the kernel's defaults make it two seconds at most).
@@ -25,7 +26,7 @@ pub(super) struct Kernel(Connection);
 impl Kernel {
     /// Returns a connection in the network namespace of this thread.
     pub(super) fn connect() -> Result<Self> {
-        Connection::open().map(Self).map_err(Error::io("connect to", "the kernel by netlink"))
+        Connection::open(NETLINK_ROUTE).map(Self).map_err(Error::io("connect to", "the kernel by netlink"))
     }
 
     /// Carries out a request.

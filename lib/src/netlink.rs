@@ -1,6 +1,9 @@
-//! A connection to the kernel by rtnetlink(7).
+//! Talking with the kernel by netlink(7): a connection, messages and their attributes, and the interfaces of rtnetlink(7).
 //!
 //! The requests of the crate rtnetlink take an answer that never came for success; these do not.
+
+mod link;
+mod message;
 
 use std::io;
 use std::time::Duration;
@@ -10,35 +13,37 @@ use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::proto::{ConnectionHandle, new_connection};
-use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE};
+use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
 use tokio::runtime::Runtime;
 
-use super::message::{Message, attributes};
+pub(crate) use link::Link;
+pub use link::Operation;
+pub(crate) use message::{Message, attributes, number, text};
 
 /// How long the kernel may take to answer one request; a lost answer is an error, not a hang.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the kernel answered.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) messages: Vec<Message>,
+pub(crate) struct Answer {
+    pub(crate) messages: Vec<Message>,
     /// Whether something changed while the kernel answered, so that the answer may be incomplete (NLM_F_DUMP_INTR).
-    pub(super) torn: bool,
+    pub(crate) torn: bool,
 }
 
 /// A connection in the network namespace of the thread that made it.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     runtime: Runtime,
     handle: ConnectionHandle<Message>,
 }
 
 impl Connection {
-    /// Returns a new connection.
-    pub(super) fn open() -> io::Result<Self> {
+    /// Returns a new connection to the part of the kernel that `protocol` names (netlink(7), netlink_family).
+    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let entered = runtime.enter();
-        let (mut connection, handle, _) = new_connection::<Message>(NETLINK_ROUTE)?;
+        let (mut connection, handle, _) = new_connection::<Message>(protocol)?;
         // Without them success could not be told from an answer that never came.
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
@@ -54,7 +59,7 @@ impl Connection {
     }
 
     /// Sends a request and returns what the kernel answers; `flags` go with those that every request has.
-    pub(super) fn ask(&self, message: Message, flags: u16) -> io::Result<Answer> {
+    pub(crate) fn ask(&self, message: Message, flags: u16) -> io::Result<Answer> {
         let end = if flags & NLM_F_DUMP == NLM_F_DUMP { flags } else { flags | NLM_F_ACK };
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | end;
@@ -108,7 +113,7 @@ fn refusal(code: i32, echo: &[u8]) -> io::Error {
 }
 
 /// Returns the errno of a refusal, with or without words.
-pub(super) fn errno(error: &io::Error) -> Option<i32> {
+pub(crate) fn errno(error: &io::Error) -> Option<i32> {
     let refusal = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
     refusal.map_or(error.raw_os_error(), |refusal| refusal.errno.raw_os_error())
 }

@@ -1,0 +1,130 @@
+//! The task about aliases, and how it is opened on a host.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::kernel::Kernel;
+use super::options::{self, Options, Wish};
+use super::persistence::{self, Device, Store};
+use super::purge::Purger;
+use super::{InterfaceAlias, Links, contradiction};
+use crate::file::Lock;
+use crate::resource::Mode;
+use crate::root::Root;
+use crate::{Error, Result};
+
+/// What a person wants of addresses of interfaces.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "options::Arguments")]
+pub struct Task(Options);
+
+impl TryFrom<options::Arguments> for Task {
+    type Error = Error;
+
+    fn try_from(arguments: options::Arguments) -> Result<Self> {
+        arguments.try_into().map(Self)
+    }
+}
+
+impl crate::resource::Task for Task {
+    type Resource = InterfaceAlias;
+
+    fn open(self, mode: Mode, root: &Root) -> Result<InterfaceAlias> {
+        let Self(options) = self;
+        if let Some(namespace) = &options.netns {
+            namespace.enter(root)?;
+        }
+        let kernel = Kernel::connect()?;
+        if mode == Mode::Apply {
+            options.wait_for_interfaces(&kernel)?;
+        }
+        let lock = match mode {
+            Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
+            Mode::Check => None,
+        };
+        let found = options.look_up(&kernel)?;
+        let awaited: Vec<_> = options.needed().filter(|name| !found.contains_key(*name)).cloned().collect();
+        if let Some(name) = awaited.first().filter(|_| mode == Mode::Apply || options.wait.is_zero()) {
+            return Err(missing(name));
+        }
+        let wishes = options.named(&found)?;
+        let stores = options.stores(root, &found, &awaited)?;
+        let interfaces = found.into_values().map(|link| link.name).collect();
+        let purger = Purger::find(options.purge)?;
+        let root = root.clone();
+        Ok(InterfaceAlias { options, root, kernel, wishes, interfaces, purger, stores, awaited, lock })
+    }
+}
+
+impl Options {
+    /// Returns the interfaces as the task names them.
+    fn interfaces(&self) -> BTreeSet<&Rc<str>> {
+        self.wishes.iter().map(|wish| &wish.interface).collect()
+    }
+
+    /// Returns those on which something is wanted, and which then must be there.
+    fn needed(&self) -> impl Iterator<Item = &Rc<str>> {
+        let present = self.wishes.iter().filter(|wish| wish.present);
+        present.map(|wish| &wish.interface).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// Waits until all interfaces that are needed are there, at most as long as the task says.
+    fn wait_for_interfaces(&self, kernel: &Kernel) -> Result<()> {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let end = Instant::now() + self.wait;
+        for interface in self.needed().filter(|_| !self.wait.is_zero()) {
+            while kernel.link(interface)?.is_none() && Instant::now() < end {
+                sleep(PAUSE);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the interfaces of the task that are there, by what the task calls them.
+    fn look_up(&self, kernel: &Kernel) -> Result<Links> {
+        let mut links = Links::new();
+        for interface in self.interfaces() {
+            links.extend(kernel.link(interface)?.map(|link| (interface.clone(), link)));
+        }
+        Ok(links)
+    }
+
+    /// Returns what the task wants, with the interfaces' own names, which an alternative name leads to.
+    fn named(&self, found: &Links) -> Result<Vec<Wish>> {
+        let name = |wish: &Wish| match found.get(&wish.interface) {
+            Some(link) => wish.on(&link.name),
+            None => Ok(wish.clone()),
+        };
+        let wishes = self.wishes.iter().map(name).collect::<Result<_>>()?;
+        if found.iter().all(|(written, link)| *written == link.name) {
+            return Ok(wishes);
+        }
+        contradiction::fit_together(wishes)
+    }
+
+    /// Returns where a boot finds the addresses, if the task is about that. What is waited for has no manager yet.
+    fn stores(&self, root: &Root, found: &Links, awaited: &[Rc<str>]) -> Result<Vec<Store>> {
+        let device = |name: &Rc<str>| match found.get(name) {
+            Some(link) => Device { name: link.name.clone(), index: Some(link.index) },
+            None => Device { name: name.clone(), index: None },
+        };
+        let mut names = self.interfaces();
+        names.retain(|name| !awaited.contains(name));
+        let mut devices: Vec<_> = names.into_iter().map(device).collect();
+        devices.sort_by(|one, other| one.name.cmp(&other.name));
+        devices.dedup_by(|one, other| one.name == other.name);
+        persistence::stores(root, self.persist, self.purge, &devices)
+    }
+}
+
+/// Returns the error about an interface that is not there.
+pub(super) fn missing(interface: &str) -> Error {
+    Error::invalid(format!(
+        "cannot find the interface {interface}: there is none of that name; check the name with `ip link`"
+    ))
+}

@@ -37,7 +37,7 @@ pub use item::{Alias, Item, Operation, Value};
 
 use crate::file::Lock;
 use crate::resource::{Change, Mode, Plan, Report, Resource, State};
-use crate::{Error, Result};
+use crate::{Error, Result, netns};
 use index::Index;
 use item::{Addresses, addresses};
 use kernel::Kernel;
@@ -250,16 +250,15 @@ impl Resource for InterfaceAlias {
 
     /// Two runs in one network namespace take turns, as both may switch promote_secondaries.
     fn enter(&self, mode: Mode) -> Result<Option<Lock>> {
-        if let Some(namespace) = &self.options.netns {
-            namespace.enter(&self.root)?;
-        }
+        let entered = self.options.netns.as_ref().map(|namespace| namespace.enter(&self.root)).transpose()?;
         if mode == Mode::Check {
             return Ok(None);
         }
         if !self.options.wait.is_zero() {
             self.wait(self.kernel()?)?;
         }
-        Lock::on(Path::new("/proc/thread-self/ns/net")).map(Some)
+        let namespace = entered.map_or_else(netns::current, Ok)?;
+        Lock::on(&namespace.to_string()).map(Some)
     }
 
     fn observe(&self) -> Result<State<Self>> {

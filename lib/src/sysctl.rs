@@ -275,7 +275,7 @@ impl Resource for Sysctl {
             namespace.enter(&self.root)?;
         }
         match mode {
-            Mode::Apply if self.options.persist => Lock::on(&inside(&self.root, Path::new("/etc"))).map(Some),
+            Mode::Apply if self.options.persist => Lock::on("sysctl").map(Some),
             _ => Ok(None),
         }
     }

@@ -161,7 +161,7 @@ fn parsed(readers: &[Reader], planned: &BTreeMap<PathBuf, Vec<u8>>) -> HashMap<P
             match planned.iter().find(same) {
                 Some((.., text)) => text::assignments(text),
                 // What cannot be read, like /dev/null, assigns nothing.
-                None => text::assignments(&file::read(file).ok().flatten().unwrap_or_default()),
+                None => text::assignments(&file::foreign(file).ok().flatten().unwrap_or_default()),
             }
         });
     }

@@ -160,7 +160,8 @@ pub(super) fn keeps_routes(root: &Path, plan: &Plan<Sysctl>) -> Result<()> {
     let Some(key) = plan.iter().find_map(|(item, change)| forwarding_on(item, change)) else {
         return Ok(());
     };
-    let table = file::read(&inside(root, Path::new("/proc/thread-self/net/ipv6_route")))?.unwrap_or_default();
+    let table =
+        file::foreign(&inside(root, Path::new("/proc/thread-self/net/ipv6_route")))?.unwrap_or_default();
     let kernel = ProcSys::open(root)?;
     for device in advertised(&String::from_utf8_lossy(&table)) {
         let accept = Key::at(format!("net/ipv6/conf/{device}/accept_ra"));

@@ -78,7 +78,7 @@ impl crate::resource::Task for Task {
             namespace.enter(root)?;
         }
         let takes_turns = mode == Mode::Apply && options.persist;
-        let lock = if takes_turns { Some(Lock::on(&root.at("/etc"))?) } else { None };
+        let lock = if takes_turns { Some(Lock::on("sysctl")?) } else { None };
         let kernel = if options.runtime { Some(ProcSys::open(root)?) } else { None };
         let scope = Scope::find(&options, kernel.as_ref())?;
         let files = match &options.file {

@@ -40,7 +40,7 @@ fn many_runs_at_once_take_turns() {
 fn a_run_waits_for_another_one_in_the_same_namespace_and_check_mode_does_not() {
     enter_network();
     let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-    let lock = lvs_host::file::Lock::on("/proc/thread-self/ns/net".as_ref()).unwrap();
+    let lock = lvs_host::file::Lock::on(&lvs_host::netns::current().unwrap().to_string()).unwrap();
     let task = json!({"name": "v0:1", "address": "192.0.2.10/32"});
     assert_eq!(alias(task.clone()).check().unwrap().plan.items().count(), 1);
     std::thread::scope(|scope| {

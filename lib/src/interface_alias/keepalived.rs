@@ -40,7 +40,7 @@ fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
 }
 
 fn collect(path: &Path, depth: usize, found: &mut BTreeSet<IpAddr>) -> Result<()> {
-    let content = file::read(path)?.unwrap_or_default();
+    let content = file::foreign(path)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&content);
     let mut listing = false;
     for line in text.lines() {

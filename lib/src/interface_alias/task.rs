@@ -1,7 +1,6 @@
 //! The task about aliases, and how it is opened on a host.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, netns};
 
 /// What a person wants of addresses of interfaces.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,15 +35,13 @@ impl crate::resource::Task for Task {
 
     fn open(self, mode: Mode, root: &Root) -> Result<InterfaceAlias> {
         let Self(options) = self;
-        if let Some(namespace) = &options.netns {
-            namespace.enter(root)?;
-        }
+        let entered = options.netns.as_ref().map(|namespace| namespace.enter(root)).transpose()?;
         let kernel = Kernel::connect()?;
         if mode == Mode::Apply {
             options.wait_for_interfaces(&kernel)?;
         }
         let lock = match mode {
-            Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
+            Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
         let found = options.look_up(&kernel)?;

@@ -163,7 +163,7 @@ fn parsed(readers: &[Reader], texts: &BTreeMap<&Path, Vec<u8>>) -> HashMap<PathB
             match texts.iter().find(same) {
                 Some((.., text)) => text::assignments(text),
                 // What cannot be read, like /dev/null, assigns nothing.
-                None => text::assignments(&file::read(file).ok().flatten().unwrap_or_default()),
+                None => text::assignments(&file::foreign(file).ok().flatten().unwrap_or_default()),
             }
         });
     }

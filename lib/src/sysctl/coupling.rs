@@ -175,7 +175,7 @@ pub(super) fn keeps_routes(root: &Root, kernel: &ProcSys, plan: &Plan<Sysctl>) -
     let Some(key) = plan.iter().find_map(|(item, change)| forwarding_on(item, change)) else {
         return Ok(());
     };
-    let table = file::read(&root.at("/proc/thread-self/net/ipv6_route"))?.unwrap_or_default();
+    let table = file::foreign(&root.at("/proc/thread-self/net/ipv6_route"))?.unwrap_or_default();
     for device in advertised(&String::from_utf8_lossy(&table)) {
         let accept = Key::at(format!("net/ipv6/conf/{device}/accept_ra"));
         let planned = plan.get(&Item::kernel(accept.clone())).and_then(|change| change.after.clone());

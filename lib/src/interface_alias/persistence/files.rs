@@ -40,7 +40,7 @@ pub(super) fn text(path: &Path) -> Result<String> {
 
 /// Returns the content of a file that is only looked at, nothing if there is none; a comment in it may be no UTF-8.
 pub(super) fn foreign(path: &Path) -> Result<String> {
-    let content = file::read(path)?.unwrap_or_default();
+    let content = file::foreign(path)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 

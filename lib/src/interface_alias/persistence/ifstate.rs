@@ -4,7 +4,8 @@
 //! alias that we have added.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::sleep;
@@ -111,13 +112,17 @@ impl IfState {
         const PATIENCE: Duration = Duration::from_secs(30);
         const PAUSE: Duration = Duration::from_millis(20);
         let path = self.file.with_file_name(".ifstate.lock");
+        let mut options = OpenOptions::new();
         let file =
-            OpenOptions::new().append(true).create(true).open(&path).map_err(Error::path("open", &path))?;
+            options.append(true).create(true).mode(0o600).open(&path).map_err(Error::path("open", &path))?;
+        // Who can open it can keep it, also from ifupdown, which leaves the mode as it is and makes it readable by all.
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(Error::path("lock", &path))?;
         let end = Instant::now() + PATIENCE;
         loop {
             match fcntl(&file, FcntlArg::F_SETLK(&WHOLE)) {
                 Ok(_) => return Ok(file),
                 Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) if Instant::now() < end => sleep(PAUSE),
+                Err(Errno::EAGAIN | Errno::EACCES) => return Err(file::held(&path, &file)),
                 Err(error) => return Err(Error::path("lock", &path)(error)),
             }
         }

@@ -8,6 +8,7 @@ mod coupling;
 mod item;
 mod key;
 mod options;
+mod patterns;
 #[cfg(test)]
 mod properties;
 mod rewritten;
@@ -85,12 +86,16 @@ impl Sysctl {
     }
 
     /// Returns the file that is written, then those that must not name the same parameters.
-    fn files(&self) -> &[Rc<Path>] {
-        self.files.get_or_init(|| match &self.options.file {
+    fn files(&self) -> Result<&[Rc<Path>]> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let files = match &self.options.file {
             _ if !self.options.persist => Vec::new(),
             Some(file) => vec![file.as_path().into()],
-            None => boot::default_files(&self.root).into_iter().map(Rc::from).collect(),
-        })
+            None => boot::default_files(&self.root)?.into_iter().map(Rc::from).collect(),
+        };
+        Ok(self.files.get_or_init(|| files))
     }
 
     /// Adds what the kernel holds of the parameters in scope.
@@ -285,7 +290,7 @@ impl Resource for Sysctl {
         if self.options.runtime {
             self.observe_kernel(&mut state)?;
         }
-        for file in self.files() {
+        for file in self.files()? {
             self.observe_file(file, &mut state)?;
         }
         Ok(state)
@@ -308,7 +313,7 @@ impl Resource for Sysctl {
         for (key, text) in &scope.effects {
             then.insert(Item::Effect { key: key.clone() }, value(key, text));
         }
-        for (place, file) in self.files().iter().enumerate() {
+        for (place, file) in self.files()?.iter().enumerate() {
             self.target_file(file, place == 0, scope, &mut then);
         }
         Ok(then)
@@ -317,7 +322,7 @@ impl Resource for Sysctl {
     fn write(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         self.write_kernel(now, plan)?;
         // The lines that count come last: what could fail before them needs no new file to be put back.
-        for file in self.files().iter().rev() {
+        for file in self.files()?.iter().rev() {
             self.write_file(file, plan)?;
         }
         self.take_effect(plan)
@@ -345,10 +350,10 @@ impl Resource for Sysctl {
         coupling::keeps_routes(&self.root, plan)?;
         warnings.extend(coupling::without_effect(&scope.set, &self.root)?);
         let mut texts = BTreeMap::new();
-        for file in self.files() {
+        for file in self.files()? {
             texts.extend(self.planned_text(file, plan)?.map(|text| (file.to_path_buf(), text)));
         }
-        if let (Some(file), false) = (self.files().first(), self.options.is_absent()) {
+        if let (Some(file), false) = (self.files()?.first(), self.options.is_absent()) {
             warnings.extend(boot::contradictions(&self.root, file, &texts, &scope.at_boot()));
         }
         Ok(warnings)

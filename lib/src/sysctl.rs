@@ -8,6 +8,7 @@ mod coupling;
 mod item;
 mod key;
 mod options;
+mod patterns;
 #[cfg(test)]
 mod properties;
 mod rewritten;
@@ -84,7 +85,7 @@ impl crate::resource::Task for Task {
         let files = match &options.file {
             _ if !options.persist => Vec::new(),
             Some(file) => vec![root.at(file).into()],
-            None => boot::default_files(root).into_iter().map(Rc::from).collect(),
+            None => boot::default_files(root)?.into_iter().map(Rc::from).collect(),
         };
         let (contents, rewritten) = (BTreeMap::new(), BTreeMap::new());
         Ok(Sysctl { options, root: root.clone(), kernel, scope, files, contents, rewritten, lock })

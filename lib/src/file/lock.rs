@@ -174,3 +174,73 @@ fn create(room: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(openat(room, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_for_long_is_told_with_its_holder() {
+        let lock = Lock::on("told").unwrap();
+        drop(lock);
+        assert!(!Path::new("/run/lvs-host/told").exists(), "nothing is left");
+        let mut holder = Command::new("flock");
+        holder.args(["--no-fork", "/run/lvs-host/told", "sleep", "60"]).stdout(Stdio::null());
+        let mut holder = holder.spawn().unwrap();
+        let mut told = String::new();
+        for _ in 0..100 {
+            if let Err(error) = Lock::within("told", Duration::from_millis(20)) {
+                told = error.sentence();
+                break;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        let words = format!("cannot lock /run/lvs-host/told: process {} (", holder.id());
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert!(told.starts_with(&words), "{told}");
+        Lock::within("told", Duration::from_secs(5)).unwrap();
+    }
+
+    #[test]
+    fn only_its_owner_can_open_a_lock() {
+        let _lock = Lock::on("private").unwrap();
+        assert_eq!(Path::new("/run/lvs-host").metadata().unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(Path::new("/run/lvs-host/private").metadata().unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_place_that_others_could_have_made_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("open")).unwrap();
+        fs::set_permissions(path("open"), Permissions::from_mode(0o755)).unwrap();
+        open_room(&path("made")).unwrap();
+        symlink("made", path("link")).unwrap();
+        fs::write(path("file"), "").unwrap();
+        for name in ["open", "link", "file", "missing/deep"] {
+            assert!(is_elsewhere(&open_room(&path(name)).unwrap_err()), "{name}");
+        }
+    }
+
+    #[test]
+    fn runs_that_take_turns_are_never_two_at_a_time() {
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..40 {
+                        let _lock = Lock::on("turns").unwrap();
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+}

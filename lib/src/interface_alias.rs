@@ -232,6 +232,7 @@ impl Resource for InterfaceAlias {
         self.kernel.review(&added(plan))?;
         let mut warnings: Vec<String> = self.awaited.iter().map(|name| awaited(name)).collect();
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
+        warnings.extend(persistence::hazards(&self.stores, plan)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

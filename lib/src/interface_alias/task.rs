@@ -1,6 +1,6 @@
 //! The task about aliases, and how it is opened on a host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::kernel::Kernel;
 use super::options::{self, Options, Wish};
-use super::persistence::{self, Device, Store};
+use super::persistence::{self, Device};
 use super::purge::Purger;
 use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
@@ -50,7 +50,8 @@ impl crate::resource::Task for Task {
             return Err(missing(name));
         }
         let wishes = options.named(&found)?;
-        let stores = options.stores(root, &found, &awaited)?;
+        let devices = options.devices(&found, &awaited, &wishes);
+        let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
         let interfaces = found.into_values().map(|link| link.name).collect();
         let purger = Purger::find(options.purge)?;
         let root = root.clone();
@@ -104,18 +105,17 @@ impl Options {
         contradiction::fit_together(wishes)
     }
 
-    /// Returns where a boot finds the addresses, if the task is about that. What is waited for has no manager yet.
-    fn stores(&self, root: &Root, found: &Links, awaited: &[Rc<str>]) -> Result<Vec<Store>> {
-        let device = |name: &Rc<str>| match found.get(name) {
-            Some(link) => Device { name: link.name.clone(), index: Some(link.index) },
-            None => Device { name: name.clone(), index: None },
+    /// Returns the interfaces whose addresses a boot may have to find. What is waited for has no manager yet.
+    fn devices(&self, found: &Links, awaited: &[Rc<str>], wishes: &[Wish]) -> Vec<Device> {
+        let names = self.interfaces().into_iter().filter(|name| !awaited.contains(name));
+        let own = |name: &Rc<str>| match found.get(name) {
+            Some(link) => (link.name.clone(), Some(link.index)),
+            None => (name.clone(), None),
         };
-        let mut names = self.interfaces();
-        names.retain(|name| !awaited.contains(name));
-        let mut devices: Vec<_> = names.into_iter().map(device).collect();
-        devices.sort_by(|one, other| one.name.cmp(&other.name));
-        devices.dedup_by(|one, other| one.name == other.name);
-        persistence::stores(root, self.persist, self.purge, &devices)
+        // Two names may lead to one interface.
+        let interfaces: BTreeMap<_, _> = names.map(own).collect();
+        let is_needed = |name: &Rc<str>| wishes.iter().any(|wish| wish.present && wish.interface == *name);
+        interfaces.iter().map(|(name, index)| Device::new(name, *index, is_needed(name))).collect()
     }
 }
 

@@ -37,8 +37,8 @@ pub fn run<R: Resource + DeserializeOwned>(name: &str) -> ExitCode {
     }
 }
 
-/// The most that arguments may have, in bytes: a hundred thousand settings.
-const MOST: u64 = 8 << 20;
+/// The most that arguments may have, in bytes: some fifty thousand settings.
+const MOST: u64 = 4 << 20;
 
 /// Returns the JSON that the module was given.
 fn input(argument: Option<&OsStr>) -> Result<Vec<u8>> {

@@ -211,7 +211,11 @@ impl Sysctl {
             return Ok(None);
         }
         let content = file::read(path)?.unwrap_or_default();
-        Ok(Some(text::edited(&content, &edits)))
+        let text = text::edited(&content, &edits);
+        if text.len() as u64 > file::MOST {
+            return Err(file::too_large(path, file::MOST));
+        }
+        Ok(Some(text))
     }
 
     /// Writes the planned lines to the file at `path`, which is read anew so that nothing else in it is lost.

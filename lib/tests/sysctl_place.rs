@@ -218,7 +218,7 @@ fn what_cannot_be_looked_at_is_told_and_never_taken_for_absent() {
     assert!(
         told.len() == 1
             && told[0].starts_with(unknown)
-            && told[0].contains("99-large.conf: it holds more than 4 MiB"),
+            && told[0].contains("99-large.conf: it holds more than 1 MiB"),
         "{told:?}"
     );
     fs::remove_file(host.path("etc/sysctl.d/99-large.conf")).unwrap();

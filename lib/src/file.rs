@@ -47,9 +47,13 @@ pub fn foreign(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::path("read", path)(error)),
     }
-    // What it is may have changed, and a pipe would be waited for.
+    contents(path, MOST_OF_OTHERS).map(Some)
+}
+
+/// Returns what a file holds that is there, `most` bytes or an error; as it may be another one by now, a pipe is not waited for.
+pub(crate) fn contents(path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    whole(&file.map_err(Error::path("read", path))?, path, MOST_OF_OTHERS).map(Some)
+    whole(&file.map_err(Error::path("read", path))?, path, most)
 }
 
 fn irregular(path: &Path) -> Error {
@@ -57,7 +61,8 @@ fn irregular(path: &Path) -> Error {
 }
 
 fn whole(file: &File, path: &Path, most: u64) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
+    // Room for all of most files in one read.
+    let mut content = Vec::with_capacity(8 << 10);
     file.take(most + 1).read_to_end(&mut content).map_err(Error::path("read", path))?;
     if content.len() as u64 > most {
         return Err(too_large(path, most));

@@ -4,8 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use glob::{MatchOptions, Pattern};
 
-use super::key;
-
 /// The letters with which a pattern begins and ends, before its first sign and behind its last one.
 type Ends<'a> = (&'a [u8], &'a [u8]);
 
@@ -24,16 +22,13 @@ impl<T> Default for Patterns<'_, T> {
 }
 
 impl<'a, T> Patterns<'a, T> {
-    /// Adds a pattern behind all others; what is none, or longer than any name, matches nothing.
+    /// Adds a pattern behind all others; what is none matches nothing.
     pub(super) fn add(&mut self, text: &'a str, value: T) {
         let sign = |byte: &u8| b"*?[]".contains(byte);
         let bytes = text.as_bytes();
         let (Some(first), Some(last)) = (bytes.iter().position(sign), bytes.iter().rposition(sign)) else {
             return;
         };
-        if text.len() > key::MOST {
-            return;
-        }
         let Ok(pattern) = Pattern::new(text) else { return };
         let ends = (&bytes[..first], &bytes[last + 1..]);
         self.lengths.insert((ends.0.len(), ends.1.len()));

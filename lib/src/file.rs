@@ -24,8 +24,11 @@ pub(crate) use place::{Owners, Place};
 /// The mode of a new file that everybody may read.
 pub const MODE: u32 = 0o644;
 
-/// The most that a file may hold, in bytes: some fifty thousand settings, which still fit into a small host's memory several times.
-pub const MOST: u64 = 4 << 20;
+/// The most that a file of settings may hold, in bytes: twenty thousand of them, which fit into a small host's memory several times.
+pub const MOST: u64 = 1 << 20;
+
+/// The most that is read of a file of others.
+const MOST_OF_OTHERS: u64 = 16 << 20;
 
 /// Where a file system keeps a file's access control list.
 const ACL: &str = "system.posix_acl_access";
@@ -33,7 +36,7 @@ const ACL: &str = "system.posix_acl_access";
 /// Returns the content of a file that runs replace, nothing if there is none; what is no regular file is an error, and so is
 /// a place where others could exchange it.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    Place::find(path, Owners::Ours)?.open()?.map(|file| whole(&file, path)).transpose()
+    Place::find(path, Owners::Ours)?.open()?.map(|file| whole(&file, path, MOST)).transpose()
 }
 
 /// Returns the content of a file of others that is only looked at, nothing if there is none; what is no regular file is an error.
@@ -44,26 +47,33 @@ pub fn foreign(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::path("read", path)(error)),
     }
-    // What it is may have changed, and a pipe would be waited for.
+    contents(path, MOST_OF_OTHERS).map(Some)
+}
+
+/// Returns what a file holds that is there, `most` bytes or an error; as it may be another one by now, a pipe is not waited for.
+pub(crate) fn contents(path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    whole(&file.map_err(Error::path("read", path))?, path).map(Some)
+    whole(&file.map_err(Error::path("read", path))?, path, most)
 }
 
 fn irregular(path: &Path) -> Error {
     Error::invalid(format!("cannot use {}: it is no regular file; name one", path.display()))
 }
 
-fn whole(file: &File, path: &Path) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut content).map_err(Error::path("read", path))?;
-    if content.len() as u64 > MOST {
-        let most = MOST >> 20;
-        return Err(Error::invalid(format!(
-            "cannot use {}: it holds more than {most} MiB; use a smaller file",
-            path.display()
-        )));
+fn whole(file: &File, path: &Path, most: u64) -> Result<Vec<u8>> {
+    // Room for all of most files in one read.
+    let mut content = Vec::with_capacity(8 << 10);
+    file.take(most + 1).read_to_end(&mut content).map_err(Error::path("read", path))?;
+    if content.len() as u64 > most {
+        return Err(too_large(path, most));
     }
     Ok(content)
+}
+
+/// Returns the error about a file that holds more than `most` bytes, or would.
+pub(crate) fn too_large(path: &Path, most: u64) -> Error {
+    let most = most >> 20;
+    Error::invalid(format!("cannot use {}: it holds more than {most} MiB; use smaller files", path.display()))
 }
 
 /// Replaces the file that `path` leads to in one step, so that a reader or a power cut finds the old content or
@@ -76,13 +86,6 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 }
 
 fn write(place: &Place, content: &[u8], mode: u32) -> Result<()> {
-    if content.len() as u64 > MOST {
-        return Err(Error::invalid(format!(
-            "cannot write {}: it would hold more than {} MiB; use several files",
-            place.path().display(),
-            MOST >> 20
-        )));
-    }
     let old = place.open()?;
     // The person knows nothing of a draft.
     let draft = Draft::create(place).map_err(Error::path("write", &place.path()))?;
@@ -124,7 +127,7 @@ fn remove_directories(made: &[PathBuf]) {
 pub fn back_up(path: &Path) -> Result<Option<PathBuf>> {
     let place = Place::find(path, Owners::Ours)?;
     let Some(old) = place.open()? else { return Ok(None) };
-    let content = whole(&old, path)?;
+    let content = whole(&old, path, MOST)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut name: OsString = place.name().clone();
     name.push(format!(".{}.{}~", std::process::id(), now.as_millis()));

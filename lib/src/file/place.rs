@@ -17,6 +17,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 
 use super::ACL;
+use crate::error::brief;
 use crate::{Error, Result};
 
 /// Whose directories a walk may go along.
@@ -195,6 +196,11 @@ impl Place {
     pub(crate) fn find(path: &Path, owners: Owners) -> Result<Self> {
         /// As many as the kernel follows (path_resolution(7)).
         const LINKS: usize = 40;
+        /// As the kernel takes (PATH_MAX in linux/limits.h).
+        const LONGEST: usize = 4095;
+        if path.as_os_str().len() > LONGEST {
+            return Err(Error::io("look at", brief(&path.to_string_lossy()))(Errno::ENAMETOOLONG));
+        }
         let (mut directory, mut links) = (Directory::root(owners)?, 0);
         let mut rest: Vec<OsString> = names(path).collect();
         while let Some(name) = rest.pop() {

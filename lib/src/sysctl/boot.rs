@@ -230,7 +230,7 @@ fn parsed(
 /// Returns what a boot reads of a file: of what is no regular file, like /dev/null, nothing.
 fn content(path: &Path) -> Result<Vec<u8>> {
     match look(path)? {
-        Some(found) if found.is_file() => Ok(file::foreign(path)?.unwrap_or_default()),
+        Some(found) if found.is_file() => file::contents(path, file::MOST),
         _ => Ok(Vec::new()),
     }
 }

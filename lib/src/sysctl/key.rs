@@ -17,7 +17,7 @@ use crate::error::brief;
 pub struct Key(Rc<str>);
 
 /// The longest name, in bytes; those of the kernel have a tenth of that.
-pub(super) const MOST: usize = 1000;
+const MOST: usize = 1000;
 
 impl Key {
     /// Returns the path below /proc/sys.

@@ -1,15 +1,15 @@
 //! Netplan: a file of our own whose lists are merged with the person's, netplan(5). It is JSON, which is YAML.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::brought::Brought;
 use super::files::{assignments, foreign, is_there, matching, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, network_manager, networkd,
-    not_kept, plain, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, network_manager,
+    networkd, not_kept, plain, words,
 };
 use crate::{Error, Result};
 
@@ -57,11 +57,8 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
 
 /// Returns our file for an interface that is not there; it tells what Netplan calls that.
 fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let content = text(&file(root, device))?;
-    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
-    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
-    let Some((kind, id)) = KINDS.iter().find_map(id_in) else { return Ok(None) };
-    store(root, device, Definition::new(device, kind, id.clone())).map(Some)
+    let Some((kind, id)) = stored_as(&file(root, device))? else { return Ok(None) };
+    store(root, device, Definition::new(device, kind, id)).map(Some)
 }
 
 /// Returns the file for lo.
@@ -71,6 +68,8 @@ pub(super) fn for_lo(root: &Path, lo: &Device) -> Result<Store> {
 
 const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
 
+const NOT_OURS: &str = "we did not write it so; move what is yours to another file";
+
 /// Returns the JSON of a file of ours.
 fn body(content: &str) -> String {
     content.lines().filter(|line| !line.starts_with('#')).collect()
@@ -78,6 +77,18 @@ fn body(content: &str) -> String {
 
 fn file(root: &Path, device: &Device) -> PathBuf {
     root.join("etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
+}
+
+/// Returns what a file of ours calls the device, by the key and the name in it.
+fn stored_as(file: &Path) -> Result<Option<(&'static str, String)>> {
+    let content = text(file)?;
+    if content.is_empty() {
+        return Ok(None);
+    }
+    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
+    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
+    let refuse = || Error::invalid(format!("cannot use {}: {NOT_OURS}", file.display()));
+    KINDS.iter().find_map(id_in).map(|(kind, id)| Some((kind, id.clone()))).ok_or_else(refuse)
 }
 
 fn store(root: &Path, device: &Device, definition: Definition) -> Result<Store> {
@@ -130,23 +141,20 @@ impl Form for Definition {
         if content.is_empty() {
             return Ok(Addresses::new());
         }
-        let not_ours = || "we did not write it so; move what is yours to another file".to_owned();
+        let not_ours = || NOT_OURS.to_owned();
         let body = body(content);
-        let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
-        let list = value["network"][self.kind][&self.id]["addresses"].take();
-        let list = list.as_array().ok_or_else(not_ours)?;
-        let addresses =
-            list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)).collect::<Result<_, _>>()?;
+        let value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
+        let list = value["network"][self.kind][&self.id]["addresses"].as_array().ok_or_else(not_ours)?;
+        let addresses = each_once(list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)))?;
         // Whatever else is in there would be lost.
-        let same = serde_json::from_str::<Value>(&body).is_ok_and(|old| old == self.value(&addresses));
-        if same { Ok(addresses) } else { Err(not_ours()) }
+        if value == self.value(&addresses) { Ok(addresses) } else { Err(not_ours()) }
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
         if addresses.is_empty() { String::new() } else { format!("{HEADER}{:#}\n", self.value(addresses)) }
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         match self.renderer {
             Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
             Renderer::NetworkManager => not_kept(alias, address, &[])
@@ -155,13 +163,15 @@ impl Form for Definition {
     }
 
     /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
         let lines = content.lines().filter_map(|line| line.split('#').next());
         let lines = lines.filter(|line| !["to:", "from:"].iter().any(|word| line.contains(word)));
-        lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])).any(|word| {
-            let ip = cidr(word.trim_end_matches(':')).map(|(ip, _)| ip);
-            ip.is_some() && ip == address || Some(word) == label
-        })
+        for word in lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])) {
+            brought.addresses.extend(cidr(word.trim_end_matches(':')).map(|(ip, _)| ip));
+            brought.label(word);
+        }
+        brought
     }
 
     fn warning(&self) -> Option<String> {

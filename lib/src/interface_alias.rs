@@ -160,7 +160,7 @@ impl InterfaceAlias {
             return Ok(stores);
         }
         let device =
-            |name: &Rc<str>| Device { name: name.clone(), index: links.get(name).map(|link| link.index) };
+            |name: &Rc<str>| Device::new(name, links.get(name).map(|link| link.index), self.needs(name));
         // One that is waited for has no manager yet.
         let known = |device: &Device| device.index.is_some() || !self.needs(&device.name);
         let devices: Vec<_> = self.interfaces().into_iter().map(device).filter(known).collect();
@@ -333,6 +333,7 @@ impl Resource for InterfaceAlias {
         self.kernel()?.permits(&added(plan))?;
         let mut warnings = self.awaited()?;
         warnings.extend(self.wishes().iter().filter_map(|wish| wish.expires(found, plan)));
+        warnings.extend(persistence::hazards(self.stores.get(), plan)?);
         if plan.is_empty() && self.wishes().iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

@@ -7,21 +7,23 @@ mod brought;
 mod entry;
 mod files;
 mod ifstate;
+mod ifup;
 mod ifupdown;
 mod manager;
 mod netplan;
 mod network_manager;
 mod networkd;
+mod origin;
+mod yaml;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use serde::Deserialize;
 use serde_json::json;
 
-pub(super) use manager::{Device, stores};
+pub(super) use manager::{Device, Persist, stores};
 
 use super::InterfaceAlias;
 use super::address::Address;
@@ -35,25 +37,7 @@ use brought::{Brought, Others};
 use entry::{cidr, each_once, label, not_kept, plain, words};
 use files::text;
 use ifstate::IfState;
-
-/// Which network manager brings the addresses back after a boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Persist {
-    /// None: the task is about the running kernel alone.
-    #[default]
-    None,
-    /// The one that manages the interface.
-    Auto,
-    /// ifupdown, by interfaces(5).
-    Ifupdown,
-    /// systemd-networkd, by systemd.network(5).
-    Networkd,
-    /// Netplan, whichever renderer it has.
-    Netplan,
-    /// NetworkManager, by nm-settings-keyfile(5).
-    NetworkManager,
-}
+use origin::Origin;
 
 /// How a manager writes down addresses.
 trait Form: Debug {
@@ -105,23 +89,26 @@ pub(super) struct Store {
     elsewhere: Vec<PathBuf>,
     /// What ifupdown takes for up, where it is the manager and has run since the boot.
     ifstate: Option<IfState>,
-}
-
-impl Persist {
-    /// Returns the word that chooses it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Auto => "auto",
-            Self::Ifupdown => "ifupdown",
-            Self::Networkd => "networkd",
-            Self::Netplan => "netplan",
-            Self::NetworkManager => "networkmanager",
-        }
-    }
+    /// Why nothing new is kept there, if so. What is there already is told by every run, and can always be removed.
+    refusal: Option<String>,
+    origin: Origin,
 }
 
 impl Store {
+    fn new(manager: Persist, device: &Device, file: PathBuf, mode: u32, form: Box<dyn Form>) -> Self {
+        Self {
+            manager,
+            interface: device.name.clone(),
+            file: file.into(),
+            mode,
+            form,
+            elsewhere: Vec::new(),
+            ifstate: None,
+            refusal: None,
+            origin: Origin::default(),
+        }
+    }
+
     /// Returns the interface.
     pub(super) fn interface(&self) -> &Rc<str> {
         &self.interface
@@ -139,7 +126,8 @@ impl Store {
                 "cannot use purge with networkmanager: its profile does not tell our addresses from yours; leave purge or persist out",
             ));
         }
-        Ok(self)
+        let origin = Origin::of(&self.file)?;
+        Ok(Self { origin, ..self })
     }
 
     fn content(&self) -> Result<String> {
@@ -264,7 +252,7 @@ impl Store {
 
     /// Returns an error if an address cannot be kept there, or is new there and the person's elsewhere.
     fn permits(&self, others: &Others, alias: &Alias, address: &Address, is_new: bool) -> Result<()> {
-        if let Some(why) = self.form.refusal(alias, address) {
+        if let Some(why) = self.refusal.clone().or_else(|| self.form.refusal(alias, address)) {
             return Err(self.refuse(alias, &why));
         }
         let label = label(alias, address);
@@ -292,7 +280,7 @@ impl Store {
         }
         match self.planned(&content, plan)? {
             None => Ok(()),
-            Some(text) if text.is_empty() => self.withdraw(),
+            Some(text) if text.is_empty() => self.origin.restore(&self.file, self.mode),
             Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
         }
     }
@@ -317,17 +305,6 @@ impl Store {
         Ok(addresses)
     }
 
-    /// Removes the file, and the directory that is only for drop-ins like it if that was the last.
-    fn withdraw(&self) -> Result<()> {
-        file::withdraw(&self.file)?;
-        let directory = self.file.parent().unwrap_or(Path::new("/"));
-        if directory.as_os_str().as_encoded_bytes().ends_with(b".network.d") {
-            // One with something in it stays.
-            let _ = std::fs::remove_dir(directory);
-        }
-        Ok(())
-    }
-
     /// Tells the running manager of what was carried out, as far as it needs that; returns what the person should know.
     pub(super) fn tell(&self, plan: &Plan<InterfaceAlias>) -> Option<String> {
         let changes: Vec<_> = self.changes(plan).collect();
@@ -342,6 +319,18 @@ impl Store {
     ) -> impl Iterator<Item = (&'a Alias, Option<&'a Address>, Option<&'a Address>)> {
         changes(plan, &self.file)
     }
+}
+
+/// Returns warnings of what stays in a file of ours that nothing may be kept in.
+pub(super) fn hazards(stores: Option<&Vec<Store>>, plan: &Plan<InterfaceAlias>) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for store in stores.into_iter().flatten() {
+        let Some(why) = &store.refusal else { continue };
+        if !store.after(&store.content()?, plan)?.is_empty() {
+            warnings.push(format!("{} puts the next boot at risk: {why}", store.file.display()));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Returns the addresses that a state has in `file`.

@@ -23,7 +23,7 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
             _ => paths.iter_mut().for_each(|path| path.push(part)),
         }
     }
-    only(paths, |path| is_there(path))
+    only(paths, is_there)
 }
 
 /// Returns what is in these directories by a name that matches.

@@ -8,11 +8,12 @@ use std::rc::Rc;
 use super::brought::Brought;
 use super::files::{foreign, inside, is_directory, is_there, matching, name};
 use super::ifstate::IfState;
+use super::ifup::Program;
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept, plain,
     words,
 };
-use crate::{Error, Result};
+use crate::{Result, file};
 
 const INTERFACES: &str = "etc/network/interfaces";
 
@@ -35,23 +36,20 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     if !(has_stanza || is_up && &*device.name == "lo") {
         return Ok(None);
     }
-    if !files.paths.contains(&ours) && !files.would_read(&ours) {
-        return Err(Error::invalid(format!(
-            "cannot keep addresses of {} with ifupdown: {} does not read {}; add the line: source /etc/network/interfaces.d/*",
-            device.name,
+    let unread = || {
+        format!(
+            "{} does not read {}; add the line: source /etc/network/interfaces.d/*",
             root.join(INTERFACES).display(),
             ours.display()
-        )));
-    }
-    Ok(Some(Store {
-        manager: Persist::Ifupdown,
-        interface: device.name.clone(),
-        elsewhere: files.paths.into_iter().filter(|path| *path != ours).collect(),
-        file: ours.into(),
-        mode: 0o644,
-        form: Box::new(Stanzas { interface: device.name.clone() }),
-        ifstate: IfState::find(&root.join("run/network"))?,
-    }))
+        )
+    };
+    let is_read = files.paths.contains(&ours) || files.would_read(&ours);
+    let refusal = Program::of(root, &device.name)?.refusal().or_else(|| (!is_read).then(unread));
+    let elsewhere = files.paths.into_iter().filter(|path| *path != ours).collect();
+    let ifstate = IfState::find(&root.join("run/network"))?;
+    let form = Box::new(Stanzas { interface: device.name.clone() });
+    let store = Store::new(Persist::Ifupdown, device, ours, file::MODE, form);
+    Ok(Some(Store { elsewhere, ifstate, refusal, ..store }))
 }
 
 /// Returns the name of our file for an interface; `source-directory` reads only names of these letters.

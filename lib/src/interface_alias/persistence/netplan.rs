@@ -6,10 +6,10 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::brought::Brought;
-use super::files::{assignments, foreign, is_there, matching, text};
+use super::files::{assignments, foreign, is_there, text};
 use super::{
     Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, network_manager,
-    networkd, not_kept, plain, words,
+    networkd, not_kept, plain, words, yaml,
 };
 use crate::{Error, Result};
 
@@ -44,31 +44,36 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     if let Some(network) = networkd::network_file(root, index)?
         && let Some(id) = id_of(&network)
     {
-        let kind = kind(device, &made_as(root, device, &network, &id)?)?;
-        let warning = networkd::sharing(root, Persist::Netplan, device, &network)?;
-        let definition = Definition { warning, ..Definition::new(device, kind, id) };
-        return store(root, device, definition).map(Some);
+        let made_as = made_as(root, device, &network, &id)?;
+        let sharing = networkd::sharing(root, device, &network)?;
+        let definition =
+            Definition { warning: sharing.warning, ..Definition::new(device, kind(&made_as), id) };
+        return store(root, device, definition, sharing.refusal.or_else(|| unknown(&made_as))).map(Some);
     }
     let Some((id, made_as)) = network_manager::netplan_id(root, device)? else { return Ok(None) };
     let renderer = Renderer::NetworkManager;
-    let definition = Definition { renderer, ..Definition::new(device, kind(device, &made_as)?, id) };
-    store(root, device, definition).map(Some)
+    let definition = Definition { renderer, ..Definition::new(device, kind(&made_as), id) };
+    store(root, device, definition, unknown(&made_as)).map(Some)
 }
 
-/// Returns our file for an interface that is not there; it tells what Netplan calls that.
+/// Returns our file for an interface that is not there, or that Netplan does not configure any more.
 fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let Some((kind, id)) = stored_as(&file(root, device))? else { return Ok(None) };
-    store(root, device, Definition::new(device, kind, id)).map(Some)
+    let file = file(root, device);
+    match stored_as(&file)? {
+        Some((kind, id)) => store(root, device, Definition::new(device, Some(kind), id), None).map(Some),
+        None if text(&file)?.is_empty() => Ok(None),
+        None => Err(Error::invalid(format!("cannot use {}: {NOT_OURS}", file.display()))),
+    }
 }
 
 /// Returns the file for lo.
 pub(super) fn for_lo(root: &Path, lo: &Device) -> Result<Store> {
-    store(root, lo, Definition::new(lo, KINDS[0], "lo".into()))
+    store(root, lo, Definition::new(lo, None, "lo".into()), None)
 }
 
-const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
-
 const NOT_OURS: &str = "we did not write it so; move what is yours to another file";
+
+const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
 
 /// Returns the JSON of a file of ours.
 fn body(content: &str) -> String {
@@ -81,30 +86,27 @@ fn file(root: &Path, device: &Device) -> PathBuf {
 
 /// Returns what a file of ours calls the device, by the key and the name in it.
 fn stored_as(file: &Path) -> Result<Option<(&'static str, String)>> {
-    let content = text(file)?;
-    if content.is_empty() {
-        return Ok(None);
-    }
-    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
+    let value: Value = serde_json::from_str(&body(&text(file)?)).unwrap_or_default();
     let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
-    let refuse = || Error::invalid(format!("cannot use {}: {NOT_OURS}", file.display()));
-    KINDS.iter().find_map(id_in).map(|(kind, id)| Some((kind, id.clone()))).ok_or_else(refuse)
+    Ok(KINDS.iter().find_map(id_in).map(|(kind, id)| (kind, id.clone())))
 }
 
-fn store(root: &Path, device: &Device, definition: Definition) -> Result<Store> {
+/// Returns our file. One that calls the device otherwise than Netplan does now is read as it is, so that it can be removed.
+fn store(root: &Path, device: &Device, now: Definition, refusal: Option<String>) -> Result<Store> {
     let file = file(root, device);
-    let patterns = ["etc", "run", "lib"].map(|place| root.join(place).join("netplan/*.yaml"));
-    let all = patterns.iter().map(|pattern| matching(pattern)).collect::<Result<Vec<_>>>()?;
-    let elsewhere = all.into_iter().flatten().filter(|path| *path != file).collect();
-    Ok(Store {
-        manager: Persist::Netplan,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o600,
-        form: Box::new(definition),
-        elsewhere,
-        ifstate: None,
-    })
+    let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
+    let renamed = |(_, id): &(&str, String)| {
+        format!(
+            "{} has it as {id}, and Netplan has it as {} by now; remove it first, with state absent",
+            file.display(),
+            now.id
+        )
+    };
+    let refusal = refusal.or(stored.as_ref().map(renamed)).or(yaml::misplaced(root, &file, &now.id)?);
+    let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
+    let elsewhere = yaml::files(root)?.into_iter().filter(|path| *path != file).collect();
+    let form = Box::new(Definition { kind, id, ..now });
+    Ok(Store { elsewhere, refusal, ..Store::new(Persist::Netplan, device, file, 0o600, form) })
 }
 
 /// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
@@ -122,18 +124,22 @@ fn made_as(root: &Path, device: &Device, network: &Path, id: &str) -> Result<Str
 
 /// Returns the key under which Netplan has such devices. Under another one than the person's it would refuse all of its
 /// files, and a boot would bring no network.
-fn kind(device: &Device, made_as: &str) -> Result<&'static str> {
+fn kind(made_as: &str) -> Option<&'static str> {
     match made_as {
-        "ethernet" => Ok("ethernets"),
-        "bond" => Ok("bonds"),
-        "bridge" => Ok("bridges"),
-        "vlan" => Ok("vlans"),
-        "wlan" => Ok("wifis"),
-        other => Err(Error::invalid(format!(
-            "cannot keep addresses of {} with netplan: it is a {other}; write them into its own file, and leave persist out",
-            device.name
-        ))),
+        "ethernet" => Some("ethernets"),
+        "bond" => Some("bonds"),
+        "bridge" => Some("bridges"),
+        "vlan" => Some("vlans"),
+        "wlan" => Some("wifis"),
+        _ => None,
     }
+}
+
+/// Returns why nothing is kept for a device, if its key is not known.
+fn unknown(made_as: &str) -> Option<String> {
+    let is_known = kind(made_as).is_some();
+    (!is_known)
+        .then(|| format!("it is a {made_as}; write the address into its own file, and leave persist out"))
 }
 
 impl Form for Definition {
@@ -189,7 +195,8 @@ impl Form for Definition {
 }
 
 impl Definition {
-    fn new(device: &Device, kind: &'static str, id: String) -> Self {
+    fn new(device: &Device, kind: Option<&'static str>, id: String) -> Self {
+        let kind = kind.unwrap_or(KINDS[0]);
         Self { interface: device.name.clone(), kind, id, renderer: Renderer::Networkd, warning: None }
     }
 
@@ -232,6 +239,6 @@ fn entry(alias: &Alias, address: &Address) -> Value {
 
 #[cfg(test)]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
-    let device = Device { name: interface.clone(), index: None };
-    Box::new(Definition::new(&device, KINDS[0], id.to_owned()))
+    let device = Device::new(interface, None, false);
+    Box::new(Definition::new(&device, None, id.to_owned()))
 }

@@ -105,15 +105,8 @@ fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> 
 }
 
 fn store(device: &Device, file: PathBuf, own: Option<String>) -> Store {
-    Store {
-        manager: Persist::NetworkManager,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o600,
-        form: Box::new(Profile { interface: device.name.clone(), own }),
-        elsewhere: Vec::new(),
-        ifstate: None,
-    }
+    let form = Box::new(Profile { interface: device.name.clone(), own });
+    Store::new(Persist::NetworkManager, device, file, 0o600, form)
 }
 
 /// Returns the profile for lo.

@@ -12,7 +12,7 @@ use super::{
     words,
 };
 use crate::interface_alias::address::Attributes;
-use crate::{Error, Result};
+use crate::{Result, file};
 
 /// What networkd knows of each interface, by its number (sd-network reads it).
 pub(super) const LINKS: &str = "run/systemd/netif/links";
@@ -56,14 +56,14 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
 
 /// Returns the drop-in beside the file by which networkd manages a device.
 fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
-    let warning = sharing(root, Persist::Networkd, device, network)?;
+    let sharing = sharing(root, device, network)?;
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
     let mut elsewhere = vec![network.to_owned()];
     elsewhere.extend(drop_ins(root, &name)?.into_iter().filter(|path| *path != file));
-    let form = Sections { interface: device.name.clone(), head: "", warning };
-    Ok(store(device, file, elsewhere, form))
+    let form = Sections { interface: device.name.clone(), head: "", warning: sharing.warning };
+    Ok(Store { refusal: sharing.refusal, ..store(device, file, elsewhere, form) })
 }
 
 /// Returns the drop-ins for a file that networkd reads: of those with the same name the first, unless that only masks the others
@@ -90,36 +90,34 @@ fn has_suffix(path: &Path, suffix: &str) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())
 }
 
-/// Returns what to know of networkd's file for a device if it is for others too, or an error if one of them is there.
-pub(super) fn sharing(
-    root: &Path,
-    manager: Persist,
-    device: &Device,
-    network: &Path,
-) -> Result<Option<String>> {
+/// What comes of it that networkd's file for a device is for others too.
+#[derive(Default)]
+pub(super) struct Sharing {
+    /// What to know if others may come.
+    pub(super) warning: Option<String>,
+    /// Why nothing is kept, if one of them is there.
+    pub(super) refusal: Option<String>,
+}
+
+/// Returns what comes of it if networkd's file for a device is for others too.
+pub(super) fn sharing(root: &Path, device: &Device, network: &Path) -> Result<Sharing> {
     let (name, network_name) = (&device.name, network.display());
-    match shared_with(root, device, network)? {
-        Some(other) => Err(Error::invalid(format!(
-            "cannot keep addresses of {name} with {}: {network_name} is for interface {other} too, which would get them as well; give {name} a file of its own",
-            manager.word()
-        ))),
-        None if names(&foreign(network)?, name) => Ok(None),
-        None => Ok(Some(format!(
-            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
-        ))),
+    if let Some(other) = shared_with(root, device, network)? {
+        let refusal = format!(
+            "{network_name} is for interface {other} too, which would get the address as well; give {name} a file of its own"
+        );
+        return Ok(Sharing { refusal: Some(refusal), warning: None });
     }
+    let warning = (!names(&foreign(network)?, name)).then(|| {
+        format!(
+            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
+        )
+    });
+    Ok(Sharing { warning, refusal: None })
 }
 
 fn store(device: &Device, file: PathBuf, elsewhere: Vec<PathBuf>, form: Sections) -> Store {
-    Store {
-        manager: Persist::Networkd,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o644,
-        form: Box::new(form),
-        elsewhere,
-        ifstate: None,
-    }
+    Store { elsewhere, ..Store::new(Persist::Networkd, device, file, file::MODE, Box::new(form)) }
 }
 
 fn drop_in(interface: &str) -> String {

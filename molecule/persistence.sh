@@ -10,6 +10,8 @@ passed=0 failed=0
 hosts=$(mktemp -d)
 trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || molecule/machine stop "$host"; done; rm -rf "$hosts"' EXIT
 
+. molecule/hostile_names.sh
+
 # --- a host ------------------------------------------------------------------------------------------
 
 # eth0 has a carrier, as its other end is up too. It is there before any manager looks.

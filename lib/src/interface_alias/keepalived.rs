@@ -142,7 +142,10 @@ fn matching(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
     }
     let below = format!("{}{text}", glob::Pattern::escape(root.to_string_lossy().trim_end_matches('/')));
     let paths = glob::glob_with(&below, OPTIONS).map_err(|error| refuse(error.msg))?;
-    let fail = |error: glob::GlobError| Error::path("read", &error.path().to_owned())(io::Error::from(error));
+    let fail = |error: glob::GlobError| {
+        let path = error.path().display().to_string();
+        Error::io("read", path)(io::Error::from(error))
+    };
     paths.map(|path| path.map_err(fail)).collect()
 }
 

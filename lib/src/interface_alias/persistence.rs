@@ -34,7 +34,7 @@ use crate::file;
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
 use brought::{Brought, Others};
-use entry::{cidr, each_once, label, not_kept, plain, words};
+use entry::{cidr, each_once, label, not_kept, not_ours, plain, words};
 use files::text;
 use ifstate::IfState;
 use origin::Origin;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use crate::error::brief;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias};
 
@@ -61,4 +62,9 @@ pub(super) fn not_kept(alias: &Alias, address: &Address, kept: &[&str]) -> Optio
     ];
     let lost = options.iter().find(|(option, is_given)| *is_given && !kept.contains(option));
     lost.map(|(option, _)| format!("it keeps no {option}; leave that out, or leave persist out"))
+}
+
+/// Returns why a file of ours with such a line cannot be used.
+pub(super) fn not_ours(line: &str) -> String {
+    format!("we did not write its line {:?}; move that to another file", brief(line))
 }

@@ -10,8 +10,8 @@ use super::files::{foreign, inside, is_directory, is_there, matching, name};
 use super::ifstate::IfState;
 use super::ifup::Program;
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept, plain,
-    words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
+    not_ours, plain, words,
 };
 use crate::{Result, file};
 
@@ -261,10 +261,6 @@ const DOWN: &str = "down";
 const ADD: &str = "ip -6 address replace ";
 const DEPRECATED: &str = " preferred_lft 0";
 const NODAD: &str = " nodad";
-
-fn not_ours(line: &str) -> String {
-    format!("we did not write its line `{line}`; move that to another file")
-}
 
 /// Returns the stanza of an address.
 fn stanza(alias: &Alias, address: &Address) -> String {

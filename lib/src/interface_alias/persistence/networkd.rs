@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::brought::Brought;
 use super::files::{assignments, entries, foreign, inside, is_there, link};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept, plain,
-    words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
+    not_ours, plain, words,
 };
 use crate::interface_alias::address::Attributes;
 use crate::{Result, file};
@@ -158,10 +158,10 @@ pub(super) fn numbers(directory: &Path) -> Result<Vec<u32>> {
     Ok(entries(directory)?.into_iter().filter_map(number).collect())
 }
 
-/// Returns whether a file is for that interface alone; an interface may be called as a pattern is.
+/// Returns whether a file is for that interface alone.
 fn names(network: &str, interface: &str) -> bool {
     network.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| match key.trim() {
-        "Name" => value.trim() == interface && !value.contains(['*', '?', '[', '!', '\\']),
+        "Name" => value.trim() == interface,
         "MACAddress" | "PermanentMACAddress" => value.split_whitespace().count() == 1,
         _ => false,
     })
@@ -232,8 +232,7 @@ impl Sections {
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            take(&mut address.set, key, value)
-                .ok_or_else(|| format!("we did not write its line `{line}`; move that to another file"))?;
+            take(&mut address.set, key, value).ok_or_else(|| not_ours(line))?;
         }
         Ok((alias, address))
     }

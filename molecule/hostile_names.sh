@@ -1,15 +1,16 @@
 # Cases of persistence.sh: names that are more than names to a shell, a reader of lines or a program. Each is refused in
 # one sentence, or stored, and then the real manager brings exactly that address up; a command in one makes the file c.
 
-hostile=('$(>c)' '`>c`' ';>c' '|>c' '&>c' '>c' '<c' 'a\' "'" '"' '*' '?' '[a-z]' '{a,b}' '~' '$IFS' '#c' '!c' 'a=b' '-x' '.x')
-plain=(eth0.100 br-lan enp0s31f6np0 veth1@if5 a_b+c größe)
+hostile=('$(>c)' '`>c`' ';>c' '|>c' '&>c' '>c' '<c' 'a\' "'" '"' '*' '?' '[a-z]' '{a,b}' '~' '$IFS' '#c' '!c' 'a=b')
+plain=(eth0.100 br-lan enp0s31f6np0 veth1@if5 a_b+c)
+foreign=größe
 hostile_labels=("${hostile[@]}" '%i' '%%')
-plain_labels=(1 vip a_b a.b a-b a+b a@b)
+plain_labels=(1 vip a_b a.b a-b a+b a@b -x .x)
 
 # Makes interfaces of all these names, each with a number and an address of hardware after it, before any manager looks.
 links() {
     local unit=$host/upper/etc/systemd/system
-    names=("${hostile[@]}" "${plain[@]}")
+    names=("${hostile[@]}" -x .x "${plain[@]}" "$foreign")
     printf '%s\n' "${names[@]}" | put etc/names
     put usr/local/sbin/links 755 <<-'END'
 		#!/bin/bash
@@ -19,7 +20,7 @@ links() {
 		    ip link set dev "far$number" up
 		done
 	END
-    sed 's/^ExecStart=ip link set far up/&\nExecStart=links/' "$unit/eth0.service" | put etc/systemd/system/eth0.service
+    sed -i 's/^ExecStart=ip link set far up/&\nExecStart=links/' "$unit/eth0.service"
     mkdir -p "$host/upper/canary"
 }
 
@@ -76,7 +77,7 @@ names_survive() {
     is "eth0 has its own address" has eth0 192.0.2.1/24
 }
 
-harmless=$((${#plain_labels[@]} + ${#plain[@]}))
+harmless=$((${#plain_labels[@]} + ${#plain[@]} + 1))
 
 # --- the cases ---------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ ifupdown_names() {
     {
         printf 'source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\nauto eth0\niface eth0 inet static\n    address 192.0.2.1/24\n'
         # An address alone brings no interface up.
-        printf 'auto %s\n' "${plain[@]}"
+        printf 'auto %s\n' "${plain[@]}" "$foreign"
         printf 'iface %s inet manual\n' "${names[@]}"
     } | put etc/network/interfaces
     put usr/local/bin/busybox 755 <"$(command -v busybox)"
@@ -104,7 +105,7 @@ ifupdown_names() {
 
 # ifupdown hands names to a shell, which makes files where it is.
 ifup_in_canary() {
-    run bash -c 'cd /canary && ifdown --all --force --exclude=lo && ifup --all' >/dev/null 2>&1
+    run bash -c 'cd /canary && ifdown --all --force --exclude=lo --exclude=eth0.100 && ifup --all' >/dev/null 2>&1
 }
 
 # The same with a stanza that we would not write.
@@ -125,18 +126,20 @@ networkd_names() {
     names_survive "$harmless"
 }
 
+# It finds an interface by an address that veth has not, or by a name of ASCII that is a pattern, so here all have such names.
 netplan_names() {
     local number
     prepare systemd-networkd
     links
+    names=("${plain[@]}")
     {
         printf 'network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    eth0: {addresses: [192.0.2.1/24]}\n'
         for number in "${!names[@]}"; do
-            printf '    h%s: {match: {macaddress: "02:00:00:00:00:%02d"}}\n' "$number" "$number"
+            printf '    h%s: {match: {name: "%s"}}\n' "$number" "${names[number]}"
         done
     } | put etc/netplan/50-lan.yaml 600
     boot
-    names_survive "$harmless"
+    names_survive $((harmless - 1))
     is "Netplan takes all of it" works netplan generate
 }
 
@@ -145,11 +148,14 @@ networkmanager_names() {
     local number
     prepare NetworkManager
     links
+    up=()
     for number in "${!names[@]}"; do
-        profile "h$number" "${names[number]//\\/\\\\}" 'method=auto'
+        profile "h$number" "${names[number]//\\/\\\\}" "address1=198.51.100.$((number + 1))/32"$'\nmethod=manual'
+        up+=("${names[number]} 198.51.100.$((number + 1))/32")
     done
     profile lan eth0 $'address1=192.0.2.1/24\nmethod=manual'
     boot
+    is "all are up" has_each "${up[@]}"
     names_survive "${#names[@]}"
 }
 

@@ -347,7 +347,8 @@ two() {
 
 ((EUID == 0)) || { echo "molecule/persistence.sh: hosts that boot need root" >&2 && exit 1; }
 [[ -x target/modules/interface_alias ]] || { echo "molecule/persistence.sh: run \`make modules\` first" >&2 && exit 1; }
-(($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two}
+(($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two} \
+    {bookworm,trixie}-{ifupdown,networkd,netplan,networkmanager}_names
 for name in "$@"; do
     suite=${name%%-*} case=${name#*-} host=$hosts/$name
     echo "$case on Debian $suite ..."

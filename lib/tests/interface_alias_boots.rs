@@ -110,6 +110,13 @@ fn a_file_of_ours_is_removed_from_a_host_that_has_lost_its_network_by_it() {
     host.put(YAML, &stored("lan"));
     assert_eq!(host.changes(absent()), 2, "of each manager that has one");
     assert!(!host.path(YAML).exists() && !host.path(STANZAS).exists());
+    // As one that has another manager since.
+    host.with_networkd().put(YAML, &stored("lan"));
+    assert_eq!(host.changes(absent()), 1);
+    assert!(!host.path(YAML).exists());
+    host.put(YAML, &stored("lan")).put(STANZAS, "iface v0 inet static\n    address 192.0.2.10/32\n");
+    ip("link del v0");
+    assert_eq!(host.changes(absent()), 2, "nor has it to be there");
 }
 
 #[test]

@@ -327,7 +327,10 @@ pub(super) fn hazards(stores: Option<&Vec<Store>>, plan: &Plan<InterfaceAlias>) 
     for store in stores.into_iter().flatten() {
         let Some(why) = &store.refusal else { continue };
         if !store.after(&store.content()?, plan)?.is_empty() {
-            warnings.push(format!("{} puts the next boot at risk: {why}", store.file.display()));
+            warnings.push(format!(
+                "{} puts the next boot at risk, and state absent removes it: {why}",
+                store.file.display()
+            ));
         }
     }
     Ok(warnings)

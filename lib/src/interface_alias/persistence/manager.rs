@@ -88,41 +88,30 @@ fn find(root: &Path, manager: Persist, device: &Device) -> Result<Option<Store>>
     }
 }
 
-/// Returns the file of the one manager that a device has; none where it is not there and nobody knows it.
+/// Returns the file of the one manager that a device has, and what we left with others; none where it is not there and nobody
+/// knows it.
 fn of_the_one(root: &Path, device: &Device) -> Result<Vec<Store>> {
-    let mut found = found_by(&MANAGERS, find, root, device)?;
-    if found.is_empty() && &*device.name == "lo" {
-        found = found_by(&MANAGERS, for_lo, root, device)?;
-    }
-    if found.is_empty() {
-        return left_by(root, &MANAGERS, device, || {
-            format!(
-                "cannot keep addresses of {}: neither ifupdown, networkd, netplan nor networkmanager manages it; leave persist out, or have one of them manage it",
-                device.name
-            )
-        });
-    }
-    if found.len() == 1 {
-        return Ok(found);
-    }
+    let found = known_to(root, &MANAGERS, device)?;
     let names: Vec<_> = found.iter().map(|store| store.manager.word()).collect();
-    Err(Error::invalid(format!(
-        "cannot tell which manager keeps the addresses of {}: {} have it; set persist to the one that brings it up",
-        device.name,
-        names.join(" and ")
-    )))
+    if found.len() > 1 && device.index.is_some() {
+        return Err(Error::invalid(format!(
+            "cannot tell which manager keeps the addresses of {}: {} have it; set persist to the one that brings it up",
+            device.name,
+            names.join(" and ")
+        )));
+    }
+    with_left(root, &MANAGERS, device, found, || {
+        format!(
+            "cannot keep addresses of {}: neither ifupdown, networkd, netplan nor networkmanager manages it; leave persist out, or have one of them manage it",
+            device.name
+        )
+    })
 }
 
 /// Returns the file of a manager that the task names, if the device is that one's.
 fn of_the_named(root: &Path, manager: Persist, device: &Device) -> Result<Vec<Store>> {
-    let mut found = found_by(&[manager], find, root, device)?;
-    if found.is_empty() && &*device.name == "lo" {
-        found = found_by(&[manager], for_lo, root, device)?;
-    }
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    left_by(root, &[manager], device, || {
+    let found = known_to(root, &[manager], device)?;
+    with_left(root, &[manager], device, found, || {
         format!(
             "cannot keep addresses of {} with {}: that does not manage it; set persist to the one that does, or to auto",
             device.name,
@@ -131,29 +120,38 @@ fn of_the_named(root: &Path, manager: Persist, device: &Device) -> Result<Vec<St
     })
 }
 
-type Look = fn(&Path, Persist, &Device) -> Result<Option<Store>>;
-
-fn found_by(managers: &[Persist], look: Look, root: &Path, device: &Device) -> Result<Vec<Store>> {
-    let found = managers.iter().map(|manager| look(root, *manager, device));
-    found.filter_map(Result::transpose).collect()
+/// Returns the files of those managers that have a device.
+fn known_to(root: &Path, managers: &[Persist], device: &Device) -> Result<Vec<Store>> {
+    let by = |look: fn(&Path, Persist, &Device) -> Result<Option<Store>>| {
+        let found = managers.iter().map(|manager| look(root, *manager, device));
+        found.filter_map(Result::transpose).collect::<Result<Vec<_>>>()
+    };
+    let found = by(find)?;
+    if found.is_empty() && &*device.name == "lo" { by(for_lo) } else { Ok(found) }
 }
 
-/// Returns the files that we left with managers which do not have a device any more, if all that the task wants is to remove what is
-/// in them: our file may be why the last boot brought no network. Else it is an error, `why`, unless the device is not there.
-fn left_by(
+/// Returns what was `found` of a device that is there, and if nothing is wanted on it what we left with managers that do not have it
+/// any more: our file may be why the last boot brought no network. That there is neither is an error, `why`.
+fn with_left(
     root: &Path,
     managers: &[Persist],
     device: &Device,
+    found: Vec<Store>,
     why: impl FnOnce() -> String,
 ) -> Result<Vec<Store>> {
     if device.index.is_none() {
-        return Ok(Vec::new());
+        return Ok(found);
     }
+    let mut stores = Vec::new();
     let gone = Device::new(&device.name, None, false);
     // A profile of NetworkManager is the person's.
-    let ours = managers.iter().filter(|manager| **manager != Persist::NetworkManager).copied();
-    let left = found_by(&ours.collect::<Vec<_>>(), find, root, &gone)?;
-    if left.is_empty() || device.is_needed { Err(Error::invalid(why())) } else { Ok(left) }
+    let others = managers.iter().filter(|manager| **manager != Persist::NetworkManager);
+    let others = others.filter(|manager| found.iter().all(|store| store.manager != **manager));
+    for manager in others.filter(|_| !device.is_needed) {
+        stores.extend(find(root, *manager, &gone)?);
+    }
+    stores.extend(found);
+    if stores.is_empty() { Err(Error::invalid(why())) } else { Ok(stores) }
 }
 
 /// Returns the file of a manager for lo, which the manager of the other interfaces brings up if it is told to.

@@ -96,11 +96,7 @@ fn store(root: &Path, device: &Device, now: Definition, refusal: Option<String>)
     let file = file(root, device);
     let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
     let renamed = |(_, id): &(&str, String)| {
-        format!(
-            "{} has it as {id}, and Netplan has it as {} by now; remove it first, with state absent",
-            file.display(),
-            now.id
-        )
+        format!("{} has it as {id}, and Netplan has it as {} by now; remove it first", file.display(), now.id)
     };
     let refusal = refusal.or(stored.as_ref().map(renamed)).or(yaml::misplaced(root, &file, &now.id)?);
     let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));

@@ -101,19 +101,19 @@ impl IfState {
         }
         let changed: HashSet<String> =
             gone.iter().chain(new.iter().copied()).map(|label| format!("{label}={label}")).collect();
-        let mut text: String =
+        let others: String =
             content.lines().filter(|line| !changed.contains(*line)).map(|line| format!("{line}\n")).collect();
-        text.extend(new.iter().map(|label| format!("{label}={label}\n")));
+        let added: String = new.iter().map(|label| format!("{label}={label}\n")).collect();
         gone.iter().try_for_each(|label| file::remove(&self.own_file(label)))?;
+        let replace = |text: &str| file::replace(&self.file, text.as_bytes(), file::MODE);
         let own = |label: &&String| {
             file::replace(&self.own_file(label), format!("{label}\n").as_bytes(), file::MODE)
         };
-        let written = new
-            .iter()
-            .try_for_each(own)
-            .and_then(|()| file::replace(&self.file, text.as_bytes(), file::MODE));
-        // One without the other is no entry, so nobody would take it away.
-        written.inspect_err(|_| new.iter().for_each(|label| drop(file::remove(&self.own_file(label)))))
+        new.iter().try_for_each(own).and_then(|()| replace(&(others.clone() + &added))).inspect_err(|_| {
+            // One without the other is no entry, so nobody would take it away.
+            new.iter().for_each(|label| drop(file::remove(&self.own_file(label))));
+            drop(replace(&others));
+        })
     }
 
     /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.

@@ -69,7 +69,7 @@ endif
 # Hosts of Debian that boot, each with another network manager.
 persistence: modules
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap
+	molecule/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
 	molecule/persistence.sh
 else
 	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'

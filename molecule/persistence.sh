@@ -10,6 +10,8 @@ passed=0 failed=0
 hosts=$(mktemp -d)
 trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || molecule/machine stop "$host"; done; rm -rf "$hosts"' EXIT
 
+. molecule/hostile_names.sh
+
 # --- a host ------------------------------------------------------------------------------------------
 
 # eth0 has a carrier, as its other end is up too. It is there before any manager looks.
@@ -354,7 +356,7 @@ netplan_order() {
     is "with nothing set" hasnt eth0.5 198.51.100.10
     put_on ${ours#/} "$(too_early)"
     run ip address replace 198.51.100.10/24 dev eth0.5
-    is "what an earlier version stored is told" says "puts the next boot at risk: /etc/netplan/$late" "$on_vlan"
+    is "what an earlier version stored is told" says "puts the next boot at risk, and state absent removes it: /etc/netplan/$late" "$on_vlan"
     is "though nothing changes" [ "${answer/\"changed\":false/}" != "$answer" ]
     is "the trap is one: Netplan fails" fails netplan generate
     reboot
@@ -418,7 +420,7 @@ other_ifupdown() {
     # As an earlier version stored it.
     put_on ${ours#/} $'auto eth0 eth0:1\niface eth0:1 inet static\n    address 192.0.2.10/24'
     run ip address replace 192.0.2.10/24 broadcast + dev eth0 label eth0:1
-    is "what is stored is told" says "puts the next boot at risk: this host has $1, " "$labelled"
+    is "what is stored is told" says "puts the next boot at risk, and state absent removes it: this host has $1, " "$labelled"
     is "it can be removed" changes "$labelled, \"state\": \"absent\""
     is "from the file" lacks_file $ours
     is "and the kernel" hasnt eth0 192.0.2.10
@@ -468,7 +470,8 @@ two() {
 ((EUID == 0)) || { echo "molecule/persistence.sh: hosts that boot need root" >&2 && exit 1; }
 [[ -x target/modules/interface_alias ]] || { echo "molecule/persistence.sh: run \`make modules\` first" >&2 && exit 1; }
 (($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two} \
-    {bookworm,trixie}-{netplan_order,ifupdown2,ifupdown_ng}
+    {bookworm,trixie}-{netplan_order,ifupdown2,ifupdown_ng} \
+    {bookworm,trixie}-{ifupdown,networkd,netplan,networkmanager}_names
 for name in "$@"; do
     suite=${name%%-*} case=${name#*-} host=$hosts/$name
     echo "$case on Debian $suite ..."

@@ -193,7 +193,7 @@ impl Resource for InterfaceAlias {
         for store in &self.stores {
             let wishes: Vec<Wish> =
                 self.wishes.iter().filter(|wish| wish.interface == *store.interface()).cloned().collect();
-            store.bring(&mut then, &self.wanted(&store.layer(now), &wishes)?);
+            store.bring(&mut then, &self.wanted(&store.layer(now), &wishes)?, &wishes)?;
         }
         Ok(then)
     }

@@ -8,6 +8,7 @@ pub mod engine;
 mod error;
 pub mod file;
 pub mod interface_alias;
+mod keepalived;
 mod netlink;
 pub mod netns;
 pub mod resource;

@@ -144,6 +144,8 @@ options:
         in its configuration.
       - V(auto) finds the manager of the interface. That there is none, or more than one, is an error. For C(lo), which
         systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
+      - What reads the files takes the names of the interface and the label for names only if they have letters, digits and C(_.-:@+) alone;
+        others are refused, except with V(networkmanager), whose files have no names. O(state=absent) takes any.
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
         32. ifupdown2 (Proxmox) and ifupdown-ng (Alpine), which read these files in ways of their own, are refused.

@@ -3,7 +3,7 @@
 //! ifupdown adds an alias that it does not take for up, and fails because the address is there. So it has to know of an
 //! alias that we have added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ impl IfState {
 
     /// Returns those of `possible` that ifupdown takes for up.
     pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
-        let lines = text(&self.file)?;
+        let content = text(&self.file)?;
+        let lines: HashSet<&str> = content.lines().collect();
         let mut known = Addresses::new();
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
@@ -67,8 +68,8 @@ impl IfState {
     }
 
     /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
-    fn knows(&self, lines: &str, label: &str) -> Result<bool> {
-        let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
+    fn knows(&self, lines: &HashSet<&str>, label: &str) -> Result<bool> {
+        let is_listed = lines.contains(&*format!("{label}={label}"));
         Ok(is_listed && text(&self.own_file(label))?.trim() == label)
     }
 
@@ -85,26 +86,35 @@ impl IfState {
         let _lock = self.lock()?;
         let kept: BTreeSet<String> =
             stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
-        gone.difference(&kept).try_for_each(|label| self.set(label, false))?;
-        up.iter().try_for_each(|label| self.set(label, true))
+        gone.retain(|label| !kept.contains(label) && !up.contains(label));
+        self.set(&gone, &up)
     }
 
-    fn set(&self, label: &str, is_up: bool) -> Result<()> {
-        let line = format!("{label}={label}\n");
-        let lines = text(&self.file)?;
-        if is_up && self.knows(&lines, label)? {
-            return Ok(());
+    /// Takes `gone` out of the main file, with the files of their own, and puts `up` in.
+    fn set(&self, gone: &BTreeSet<String>, up: &BTreeSet<String>) -> Result<()> {
+        let content = text(&self.file)?;
+        let lines: HashSet<&str> = content.lines().collect();
+        let mut new = BTreeSet::new();
+        for label in up {
+            if !self.knows(&lines, label)? {
+                new.insert(label);
+            }
         }
-        let others: String = lines.split_inclusive('\n').filter(|old| *old != line).collect();
-        let own = self.own_file(label);
-        if !is_up {
-            file::remove(&own)?;
-            return file::replace(&self.file, others.as_bytes(), file::MODE);
-        }
-        let written = file::replace(&own, format!("{label}\n").as_bytes(), file::MODE)
-            .and_then(|()| file::replace(&self.file, (others + &line).as_bytes(), file::MODE));
-        // One without the other is no entry, so nobody would take it away.
-        written.inspect_err(|_| drop(self.set(label, false)))
+        let changed: HashSet<String> =
+            gone.iter().chain(new.iter().copied()).map(|label| format!("{label}={label}")).collect();
+        let others: String =
+            content.lines().filter(|line| !changed.contains(*line)).map(|line| format!("{line}\n")).collect();
+        let added: String = new.iter().map(|label| format!("{label}={label}\n")).collect();
+        gone.iter().try_for_each(|label| file::remove(&self.own_file(label)))?;
+        let replace = |text: &str| file::replace(&self.file, text.as_bytes(), file::MODE);
+        let own = |label: &&String| {
+            file::replace(&self.own_file(label), format!("{label}\n").as_bytes(), file::MODE)
+        };
+        new.iter().try_for_each(own).and_then(|()| replace(&(others.clone() + &added))).inspect_err(|_| {
+            // One without the other is no entry, so nobody would take it away.
+            new.iter().for_each(|label| drop(file::remove(&self.own_file(label))));
+            drop(replace(&others));
+        })
     }
 
     /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.

@@ -1,15 +1,15 @@
 //! Netplan: a file of our own whose lists are merged with the person's, netplan(5). It is JSON, which is YAML.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::brought::Brought;
 use super::files::{assignments, foreign, is_there, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, network_manager, networkd,
-    not_kept, plain, words, yaml,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, network_manager,
+    networkd, not_kept, plain, words, yaml,
 };
 use crate::{Error, Result};
 
@@ -96,11 +96,7 @@ fn store(root: &Path, device: &Device, now: Definition, refusal: Option<String>)
     let file = file(root, device);
     let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
     let renamed = |(_, id): &(&str, String)| {
-        format!(
-            "{} has it as {id}, and Netplan has it as {} by now; remove it first, with state absent",
-            file.display(),
-            now.id
-        )
+        format!("{} has it as {id}, and Netplan has it as {} by now; remove it first", file.display(), now.id)
     };
     let refusal = refusal.or(stored.as_ref().map(renamed)).or(yaml::misplaced(root, &file, &now.id)?);
     let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
@@ -149,21 +145,18 @@ impl Form for Definition {
         }
         let not_ours = || NOT_OURS.to_owned();
         let body = body(content);
-        let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
-        let list = value["network"][self.kind][&self.id]["addresses"].take();
-        let list = list.as_array().ok_or_else(not_ours)?;
-        let addresses =
-            list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)).collect::<Result<_, _>>()?;
+        let value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
+        let list = value["network"][self.kind][&self.id]["addresses"].as_array().ok_or_else(not_ours)?;
+        let addresses = each_once(list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)))?;
         // Whatever else is in there would be lost.
-        let same = serde_json::from_str::<Value>(&body).is_ok_and(|old| old == self.value(&addresses));
-        if same { Ok(addresses) } else { Err(not_ours()) }
+        if value == self.value(&addresses) { Ok(addresses) } else { Err(not_ours()) }
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
         if addresses.is_empty() { String::new() } else { format!("{HEADER}{:#}\n", self.value(addresses)) }
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         match self.renderer {
             Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
             Renderer::NetworkManager => not_kept(alias, address, &[])
@@ -172,13 +165,15 @@ impl Form for Definition {
     }
 
     /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
         let lines = content.lines().filter_map(|line| line.split('#').next());
         let lines = lines.filter(|line| !["to:", "from:"].iter().any(|word| line.contains(word)));
-        lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])).any(|word| {
-            let ip = cidr(word.trim_end_matches(':')).map(|(ip, _)| ip);
-            ip.is_some() && ip == address || Some(word) == label
-        })
+        for word in lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])) {
+            brought.addresses.extend(cidr(word.trim_end_matches(':')).map(|(ip, _)| ip));
+            brought.label(word);
+        }
+        brought
     }
 
     fn warning(&self) -> Option<String> {

@@ -1,12 +1,15 @@
 //! systemd-networkd: a drop-in beside the file that it uses for an interface, systemd.network(5).
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{assignments, entries, foreign, inside, matching};
+use super::brought::Brought;
+use super::files::{assignments, entries, foreign, inside, is_there, link};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
+    not_ours, plain, words,
 };
 use crate::interface_alias::address::Attributes;
 use crate::{Result, file};
@@ -58,12 +61,33 @@ fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
     let mut elsewhere = vec![network.to_owned()];
-    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
-        let others = matching(&root.join(place).join(format!("{name}.d/*.conf")))?.into_iter();
-        elsewhere.extend(others.filter(|path| *path != file));
-    }
+    elsewhere.extend(drop_ins(root, &name)?.into_iter().filter(|path| *path != file));
     let form = Sections { interface: device.name.clone(), head: "", warning: sharing.warning };
     Ok(Store { refusal: sharing.refusal, ..store(device, file, elsewhere, form) })
+}
+
+/// Returns the drop-ins for a file that networkd reads: of those with the same name the first, unless that only masks the others
+/// (systemd.unit(5)).
+fn drop_ins(root: &Path, network: &str) -> Result<Vec<PathBuf>> {
+    let (mut found, mut known) = (Vec::new(), HashSet::<OsString>::new());
+    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
+        for path in entries(&root.join(place).join(format!("{network}.d")))? {
+            let name = path.file_name().unwrap_or_default();
+            if has_suffix(&path, ".conf") && known.insert(name.to_owned()) && !is_mask(&path)? {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether a file is a link to nothing.
+fn is_mask(path: &Path) -> Result<bool> {
+    Ok(link(path)?.is_some_and(|target| target == Path::new("/dev/null")))
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())
 }
 
 /// What comes of it that networkd's file for a device is for others too.
@@ -108,10 +132,14 @@ pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
 
 /// Returns our file for an interface that is not there.
 fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let pattern = root.join(OURS).join("*.network.d").join(drop_in(&device.name));
-    let form = Sections { interface: device.name.clone(), head: "", warning: None };
-    let file = matching(&pattern)?.into_iter().next();
-    Ok(file.map(|file| store(device, file, Vec::new(), form)))
+    for directory in entries(&root.join(OURS))?.into_iter().filter(|path| has_suffix(path, ".network.d")) {
+        let file = directory.join(drop_in(&device.name));
+        if is_there(&file)? {
+            let form = Sections { interface: device.name.clone(), head: "", warning: None };
+            return Ok(Some(store(device, file, Vec::new(), form)));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the number of another interface that networkd manages by the same file.
@@ -139,17 +167,6 @@ fn names(network: &str, interface: &str) -> bool {
     })
 }
 
-/// Returns whether a file has `address`, or any under `label`.
-pub(super) fn brings(content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-    content.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| match key.trim() {
-        "Address" => {
-            address.is_some() && value.trim().split('/').next().and_then(|ip| ip.parse().ok()) == address
-        }
-        "Label" => Some(value.trim()) == label,
-        _ => false,
-    })
-}
-
 impl Form for Sections {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         let body = content.strip_prefix(HEADER).unwrap_or(content);
@@ -158,7 +175,7 @@ impl Form for Sections {
         if sections.next().is_some_and(|before| !before.trim().is_empty()) {
             return Err("we did not write what it begins with; move that to another file".into());
         }
-        sections.map(|section| self.address(section)).collect()
+        each_once(sections.map(|section| self.address(section)))
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
@@ -170,14 +187,22 @@ impl Form for Sections {
         format!("{HEADER}{}{}", self.head, sections.join("\n"))
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         const KEPT: &[&str] =
             &["label", "broadcast", "scope", "metric", "preferred_lft", "noprefixroute", "nodad"];
         not_kept(alias, address, KEPT)
     }
 
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-        brings(content, address, label)
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
+        for (key, value) in content.lines().filter_map(|line| line.split_once('=')) {
+            match key.trim() {
+                "Address" => brought.address(value.trim()),
+                "Label" => brought.label(value.trim()),
+                _ => {}
+            }
+        }
+        brought
     }
 
     fn warning(&self) -> Option<String> {
@@ -207,8 +232,7 @@ impl Sections {
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            take(&mut address.set, key, value)
-                .ok_or_else(|| format!("we did not write its line `{line}`; move that to another file"))?;
+            take(&mut address.set, key, value).ok_or_else(|| not_ours(line))?;
         }
         Ok((alias, address))
     }

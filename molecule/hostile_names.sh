@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # persistence.sh sets them
 # Cases of persistence.sh: names that are more than names to a shell, a reader of lines or a program. Each is refused in
 # one sentence, or stored, and then the real manager brings exactly that address up; a command in one makes the file c.
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 passed=0 failed=0
 hosts=$(mktemp -d)
-trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || molecule/machine stop "$host"; done; rm -rf "$hosts"' EXIT
+trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || lab/machine stop "$host"; done; rm -rf "$hosts"' EXIT
 
 . molecule/hostile_names.sh
 
@@ -44,9 +44,9 @@ put() {
     install -D -m "${2-644}" /dev/stdin "$host/upper/$1"
 }
 
-run() { molecule/machine run "$host" "$@"; }
-boot() { molecule/machine start "$host" "$suite" "$@"; }
-reboot() { molecule/machine reboot "$host"; }
+run() { lab/machine run "$host" "$@"; }
+boot() { lab/machine start "$host" "$suite" "$@"; }
+reboot() { lab/machine reboot "$host"; }
 
 # alias '"name": …': the answer of the module
 alias() {
@@ -476,7 +476,7 @@ for name in "$@"; do
     suite=${name%%-*} case=${name#*-} host=$hosts/$name
     echo "$case on Debian $suite ..."
     "$case"
-    molecule/machine stop "$host"
+    lab/machine stop "$host"
 done
 echo "$passed passed, $failed failed"
 ((failed == 0))

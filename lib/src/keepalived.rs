@@ -60,7 +60,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn read(&mut self, part: &Part, found: &mut BTreeSet<IpAddr>) -> Result<()> {
-        let content = file::read(&part.path)?.unwrap_or_default();
+        let content = file::foreign(&part.path)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&content);
         let mut listing = part.listing;
         for line in text.lines() {

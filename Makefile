@@ -25,11 +25,14 @@ test: lint unit aarch64 molecule persistence ipvs versions sanity
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	molecule/need.sh shellcheck=shellcheck
+	shellcheck collection/plugins/plugin_utils/*.sh
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
-unit:
-	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace
+unit: assembled $(VENV)/pytest
+	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace dash=dash busybox=busybox-static setfacl=acl
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+	molecule/host run -- $(VENV)/bin/pytest --quiet -rs -p no:cacheprovider collection/tests/unit
 
 # The modules for aarch64, on the kernel of a machine that is another one.
 aarch64: assembled $(VENV)/ansible
@@ -114,6 +117,10 @@ $(VENV)/ansible: molecule/requirements.txt
 	molecule/need.sh python3=python3
 	python3 -m venv $(VENV) || { molecule/need.sh ensurepip=python3-venv && python3 -m venv $(VENV); }
 	$(PIP) install --constraint molecule/requirements.txt ansible-core
+	touch $@
+
+$(VENV)/pytest: molecule/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint molecule/requirements.txt pytest
 	touch $@
 
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible

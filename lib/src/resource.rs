@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Display};
+use std::sync::atomic::{AtomicBool, Ordering as Memory};
 
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
@@ -16,6 +17,14 @@ use serde_json::{Map, Value};
 use crate::error::brief;
 use crate::file::Lock;
 use crate::{Error, Result};
+
+/// Whether a run has begun to write.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether this process has begun to write, so that something may have changed.
+pub(crate) fn has_begun_to_write() -> bool {
+    BEGUN.load(Memory::Relaxed)
+}
 
 /// How far a run may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +141,7 @@ pub trait Resource {
     #[doc(hidden)]
     fn carry_out(&self, report: &Report<Self>) -> Result<()> {
         let _held = HeldSignals::hold()?;
+        BEGUN.store(true, Memory::Relaxed);
         self.write(&report.found, &report.plan)
             .and_then(|()| self.verify(&report.plan))
             .map_err(|cause| self.undo(&report.plan, &cause))

@@ -20,6 +20,8 @@ struct Cells {
     /// What vanishes while we write, and whether it may.
     vanishing: Option<u8>,
     vanishing_is_fine: bool,
+    /// A write comes upon a defect of ours.
+    panics: bool,
     finished: Cell<u32>,
 }
 
@@ -37,6 +39,7 @@ impl Cells {
     }
 
     fn write_one(&self, item: u8, value: Option<i32>) -> Result<()> {
+        assert!(!self.panics, "a defect");
         let left = self.until_broken.get();
         self.until_broken.set(left.map(|left| left.saturating_sub(1)));
         if left == Some(0) || (value.is_some() && value == self.refused) {
@@ -178,4 +181,31 @@ fn signals_are_held_back_while_writing_and_let_through_after() {
     assert!(masked());
     drop(held);
     assert!(!masked());
+}
+
+/// The panic ends the process, so it is that of a run of this test alone.
+#[test]
+fn a_panic_says_that_something_may_have_changed_once_writing_has_begun() {
+    const WHEN: &str = "LVS_HOST_PANICS";
+    let Ok(when) = std::env::var(WHEN) else {
+        for (when, changed) in [("before", false), ("while", true)] {
+            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+            test.args(["a_panic_says_that_something", "--nocapture"]).env(WHEN, when);
+            let output = test.output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            let said = String::from_utf8(output.stdout).unwrap();
+            let answer = said.lines().find_map(|line| line.find('{').map(|at| &line[at..])).unwrap();
+            let answer: Value = serde_json::from_str(answer).unwrap();
+            assert_eq!(answer["changed"], Value::Bool(changed), "{answer}");
+            assert_eq!(answer["failed"], Value::Bool(true), "{answer}");
+        }
+        return;
+    };
+    crate::ansible::answer_on_panic("cells");
+    let cells = Cells { panics: when == "while", ..Cells::new(&[], &[(1, 1)]) };
+    cells.check().unwrap();
+    if when == "while" {
+        drop(cells.apply());
+    }
+    panic!("a defect");
 }

@@ -43,9 +43,9 @@ class Output:
     def answer(self, known, sent):
         """Returns the answer, or None if what stands between the marks is none; `sent` is what a terminal may have echoed."""
         unused, unused, rest = self.stdout.rpartition(f'{STARTED} {self.word}\n')
-        printed, ended, rest = rest.partition(f'\nLVS-HOST-END {self.word} ')
+        printed, unused, rest = rest.partition(f'\nLVS-HOST-END {self.word} ')
         lines = [line for line in printed.split('\n') if line.strip() not in ('', sent)]
-        answer = read_object(lines[0]) if ended and len(lines) == 1 else None
+        answer = read_object(lines[0]) if len(lines) == 1 else None
         status = rest.partition('\n')[0]
         return answer if answer is not None and is_answer(answer, known, status) else None
 

@@ -91,7 +91,7 @@ read_environment() {
 # Not by exec: bash makes of ./name a path that begins with its PWD, and that is what cd -P found before it went there.
 start() {
     echo "LVS-HOST-RUN $word"
-    (eval "$e" && "./$n" "$1")
+    if [ -z "$e" ]; then "./$n" "$1"; else (eval "$e" && "./$n" "$1"); fi
     r=$?
     [ $r = 126 ] || [ $r = 127 ] || printf "\nLVS-HOST-END %s %s\n" "$word" $r
     return $r

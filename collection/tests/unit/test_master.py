@@ -1,6 +1,7 @@
 """What the runner makes of a process that listens where the master of an ssh connection would."""
 
 import os
+import resource
 import socket
 import struct
 import threading
@@ -34,8 +35,16 @@ def run(path):
     return master.run(str(path), b'true', b'\n', None, 2)
 
 
+@pytest.fixture
+def little_memory():
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
 @pytest.mark.parametrize('length', [0, 3, 256 * 1024 + 1, 0xffffffff])
-def test_a_length_that_no_message_has_is_not_waited_for(tmp_path, length):
+def test_a_length_that_no_message_has_is_not_waited_for(tmp_path, length, little_memory):
     listen(tmp_path / 'a', struct.pack('>II', length, master.HELLO))
     assert run(tmp_path / 'a') is None
     listen(tmp_path / 'b', HELLO, OPENED + struct.pack('>II', length, master.EXIT_MESSAGE))

@@ -82,7 +82,7 @@ def test_a_name_that_no_shell_exports_is_refused():
 
 HOSTILE = {'BLOCK_SIZE': '1M', 'LS_BLOCK_SIZE': '1M', 'BLOCKSIZE': '1M', 'TIME_STYLE': '+', 'QUOTING_STYLE': 'c', 'POSIXLY_CORRECT': '1',
            'LC_ALL': 'de_DE.UTF-8', 'LANG': 'de_DE.UTF-8', 'CDPATH': '/etc', 'ENV': '/run/planted', 'BASH_ENV': '/run/planted', 'IFS': 'lr-',
-           'SHELLOPTS': 'noglob:nounset', 'TMPDIR': '/nowhere', 'COLUMNS': '1', 'PS4': 'x', 'LS_COLORS': '*=01', 'TZ': ':/nowhere'}
+           'SHELLOPTS': 'errexit:noglob:nounset', 'TMPDIR': '/nowhere', 'COLUMNS': '1', 'PS4': 'x', 'LS_COLORS': '*=01', 'TZ': ':/nowhere'}
 FUNCTIONS = {f'BASH_FUNC_{name}%%': '() { touch /run/planted-ran; }' for name in ('ls', 'cd', '[', 'head', 'wc', 'cat', 'mktemp', 'read', 'echo', 'printf')}
 
 
@@ -91,7 +91,7 @@ def test_no_variable_of_the_target_decides_what_is_trusted(shell, place, environ
     make_home(place)
     planted = Path('/run/planted')
     planted.write_text('touch /run/planted-ran\n', encoding='utf-8')
-    assert run(shell, look(place), environment=environment).startswith(f'{STARTED}./{BINARY.name} {{}} \n\nLVS-HOST-END {WORD} 0\n')
+    assert run(shell, look(place, places=['/nowhere']), environment=environment).startswith(f'{STARTED}./{BINARY.name} {{}} \n\nLVS-HOST-END {WORD} 0\n')
     (place / '.cache/lvs-host' / BINARY.name).unlink()
     assert STARTED in run(shell, install(place), upload(), environment=environment)
     assert 'arrived with another size' in run(shell, install(place), upload(CONTENT + b'x'), environment=environment)
@@ -247,6 +247,13 @@ def test_in_a_user_namespace_the_root_outside_is_trusted_and_a_user_inside_of_th
     nobody = int(Path('/proc/sys/kernel/overflowuid').read_text(encoding='utf-8'))
     os.chown(place, nobody, 0)
     assert not is_trusted(shell, home, USER)
+    # Who made it in a directory for all is not in the namespace, and need not be root.
+    place.chmod(0o1777)
+    os.chown(place, 0, 0)
+    assert is_trusted(shell, home, before=alone)
+    made = make_home(place / 'made/home', USER)
+    os.chown(place / 'made', OTHER, OTHER)
+    assert not is_trusted(shell, made, before=alone)
 
 
 @NEEDS_ROOT

@@ -33,6 +33,7 @@ class Runner(ActionBase):
     ARGUMENTS = None
     ANSWERS = frozenset()
     SECRETS = ()
+    _word = ''  # of this run
 
     def run(self, tmp=None, task_vars=None):
         self._supports_check_mode = True

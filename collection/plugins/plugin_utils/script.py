@@ -23,7 +23,7 @@ STARTED = 'LVS-HOST-RUN'
 PACKAGED = '/usr/libexec/lvs-host'
 
 # Characters of arguments that fit into a command: OpenSSH's server takes none of its standard input before it has started it, which
-# would cost a round trip. Dropbear takes commands of up to 9000 bytes; the script and its quotes for several shells take some 3500.
+# would cost a round trip. Dropbear takes commands of up to 9000 bytes; the script and its quotes for several shells take some 4300.
 INLINE = 4096
 
 

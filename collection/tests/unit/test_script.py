@@ -1,6 +1,7 @@
 """What the scripts do in each shell: which directories they trust, which surroundings they take, what becomes of an upload."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_arguments_and_environment_reach_the_binary_and_no_command_line(shell, p
     assert 'HOME' not in text
     said = run(shell, text, f'{exports}{{"a": 1}}\n'.encode())
     assert f'{STARTED}-,{secret},{{"a": 1}},/bin/sh ./{BINARY.name} - ' in said
+
+
+def test_the_longest_command_is_one_that_dropbear_takes():
+    # MAX_CMD_LEN of its sysoptions.h.
+    text = script.look(WORD, dict.fromkeys(('aarch64', 'x86_64'), BINARY), [script.PACKAGED, '~somebody/.cache/lvs-host'], 'x x'.ljust(script.INLINE), 'e')
+    become = f'sudo -H -S -n -u somebody /bin/sh -c {shlex.quote(f"echo BECOME-SUCCESS-{WORD * 2} ; /bin/sh -c {shlex.quote(text)}")}'
+    assert len(f'/bin/sh -c {shlex.quote(become)}') < 9000
 
 
 def test_a_name_that_no_shell_exports_is_refused():

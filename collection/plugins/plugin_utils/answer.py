@@ -42,7 +42,7 @@ class Output:
 
     def answer(self, known, sent):
         """Returns the answer, or None if what stands between the marks is none; `sent` is what a terminal may have echoed."""
-        unused, unused, rest = self.stdout.rpartition(f'{STARTED} {self.word}\n')
+        rest = self.stdout.rpartition(f'{STARTED} {self.word}\n')[2]
         printed, unused, rest = rest.partition(f'\nLVS-HOST-END {self.word} ')
         lines = [line for line in printed.split('\n') if line.strip() not in ('', sent)]
         answer = read_object(lines[0]) if len(lines) == 1 else None

@@ -117,7 +117,7 @@ def is_trusted(master):
     """Returns whether this user or root listens there: another user could have made a socket of that name."""
     if not hasattr(socket, 'SO_PEERCRED'):
         return False
-    unused, user, unused = struct.unpack('3i', master.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i')))
+    user = struct.unpack('3i', master.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i')))[1]  # of pid, uid, gid
     return user in (0, os.geteuid())
 
 

@@ -1,0 +1,52 @@
+//! The task about services, and how it is opened on a host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::VirtualService;
+use super::ipvs::Ipvs;
+use super::options::{self, Options};
+use crate::file::Lock;
+use crate::resource::Mode;
+use crate::root::Root;
+use crate::{Error, Result};
+
+/// What a person wants of virtual services.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "options::Arguments")]
+pub struct Task(Options);
+
+impl TryFrom<options::Arguments> for Task {
+    type Error = Error;
+
+    fn try_from(arguments: options::Arguments) -> Result<Self> {
+        arguments.try_into().map(Self)
+    }
+}
+
+impl crate::resource::Task for Task {
+    type Resource = VirtualService;
+
+    fn open(self, mode: Mode, root: &Root) -> Result<VirtualService> {
+        let Self(options) = self;
+        if let Some(namespace) = &options.netns {
+            namespace.enter(root)?;
+        }
+        let lock = match mode {
+            Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
+            Mode::Check => None,
+        };
+        let table = Ipvs::open(root)?;
+        Ok(VirtualService {
+            options,
+            root: root.clone(),
+            table,
+            connections: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            deadline: None,
+            lock,
+        })
+    }
+}

@@ -112,7 +112,7 @@ impl VirtualService {
     }
 
     /// Returns which services are read: those of the task, or all.
-    fn read(&self) -> Result<BTreeSet<Ingress>> {
+    fn read(&mut self) -> Result<BTreeSet<Ingress>> {
         let mut read: BTreeSet<_> = self.options.services.keys().copied().collect();
         if self.options.purge == Purge::All {
             read.extend(self.table.services()?);

@@ -1,6 +1,7 @@
 //! The kernel's side: the IPVS table of a network namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 
 use nix::libc::{EEXIST, ENOENT, ESRCH};
@@ -13,7 +14,7 @@ use super::real_server::{Connections, RealServer};
 use super::service::{Ingress, Service};
 use super::{VirtualService, refusal};
 use crate::kernel_module;
-use crate::netlink::{Connection, Message, errno};
+use crate::netlink::{Answer, Connection, Message, errno};
 use crate::resource::{Change, Plan};
 use crate::root::Root;
 use crate::{Error, Result};
@@ -37,41 +38,48 @@ pub(super) struct Ipvs {
 }
 
 impl Ipvs {
-    /// Returns the table, empty where the kernel has no IPVS yet.
-    pub(super) fn open(root: &Root) -> Result<Self> {
-        let mut table = Self { root: root.clone(), connection: None };
-        if table.is_loaded() {
-            table.connect()?;
-        }
-        Ok(table)
+    /// Returns the table of this thread's network namespace.
+    pub(super) fn new(root: &Root) -> Self {
+        Self { root: root.clone(), connection: None }
     }
 
     /// Returns whether the kernel has IPVS by now.
     pub(super) fn is_loaded(&self) -> bool {
-        self.root.at("/proc/thread-self/net/ip_vs").exists()
+        self.connection.is_some() || self.root.at("/proc/thread-self/net/ip_vs").exists()
     }
 
-    /// Connects with IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
-    fn connect(&mut self) -> Result<&(Connection, u16)> {
-        if self.connection.is_none() {
-            let failed = || Error::io("connect to", "the kernel by netlink");
-            let connection = Connection::open(NETLINK_GENERIC).map_err(failed())?;
-            let family = match connection.family("IPVS") {
-                Err(error) if errno(&error) == Some(ENOENT) => {
-                    let words = kernel_module::load(&self.root, "ip_vs");
-                    connection.family("IPVS").map_err(|_| refusal::no_ipvs(&words))?
-                }
-                family => family.map_err(failed())?,
-            };
-            self.connection = Some((connection, family));
-        }
-        self.connection.as_ref().ok_or_else(|| refusal::no_ipvs(""))
+    /// Asks IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
+    fn ask(&mut self, request: impl FnOnce(u16) -> Message, flags: u16) -> Result<io::Result<Answer>> {
+        let (connection, family) = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let answer = connection.ask(request(family), flags);
+        // One that broke is of no use for the way back.
+        let is_broken = answer.as_ref().is_err_and(|error| errno(error).is_none());
+        self.connection = (!is_broken).then_some((connection, family));
+        Ok(answer)
+    }
+
+    fn connect(&self) -> Result<(Connection, u16)> {
+        let failed = || Error::io("connect to", "the kernel by netlink");
+        let connection = Connection::open(NETLINK_GENERIC).map_err(failed())?;
+        let family = match connection.family("IPVS") {
+            Err(error) if errno(&error) == Some(ENOENT) => {
+                let words = kernel_module::load(&self.root, "ip_vs");
+                connection.family("IPVS").map_err(|_| refusal::no_ipvs(&words))?
+            }
+            family => family.map_err(failed())?,
+        };
+        Ok((connection, family))
     }
 
     /// Returns a service, if it is there.
-    pub(super) fn service(&self, ingress: Ingress) -> Result<Option<Service>> {
-        let Some((connection, family)) = &self.connection else { return Ok(None) };
-        match connection.ask(message::about(*family, Command::GetService, ingress), 0) {
+    pub(super) fn service(&mut self, ingress: Ingress) -> Result<Option<Service>> {
+        if !self.is_loaded() {
+            return Ok(None);
+        }
+        match self.ask(|family| message::about(family, Command::GetService, ingress), 0)? {
             Ok(answer) => {
                 Ok(answer.messages.iter().find_map(message::read_service).map(|(_, service)| service))
             }
@@ -81,44 +89,40 @@ impl Ipvs {
     }
 
     /// Returns which services there are, as two readings agree on.
-    pub(super) fn services(&self) -> Result<Vec<Ingress>> {
-        let Some((connection, family)) = &self.connection else { return Ok(Vec::new()) };
-        agreed("the services", usize::MAX, || {
-            let answer = connection.ask(message::all(*family), NLM_F_DUMP);
+    pub(super) fn services(&mut self) -> Result<Vec<Ingress>> {
+        if !self.is_loaded() {
+            return Ok(Vec::new());
+        }
+        agreed("the services", 0, || {
+            let answer = self.ask(message::all, NLM_F_DUMP)?;
             let answer = answer.map_err(|error| refusal::unreadable("the services", error))?;
-            let mut found: Vec<_> = answer
-                .messages
-                .iter()
-                .filter_map(message::read_service)
-                .map(|(ingress, _)| ingress)
-                .collect();
+            let found = answer.messages.iter().filter_map(message::read_service).map(|(ingress, _)| ingress);
+            let mut found: Vec<_> = found.collect();
             found.sort();
             Ok(found)
         })
     }
 
     /// Returns the real servers of a service; where they are many, as two readings agree on.
-    pub(super) fn real_servers(&self, ingress: Ingress) -> Result<RealServers> {
-        let Some((connection, family)) = &self.connection else { return Ok(RealServers::new()) };
-        let mut connections = BTreeMap::new();
+    pub(super) fn real_servers(&mut self, ingress: Ingress) -> Result<RealServers> {
+        let mut counts = BTreeMap::new();
         let servers = agreed("the real servers", PART, || {
-            let request = message::about(*family, Command::GetDest, ingress);
-            let answer = connection.ask(request, NLM_F_DUMP);
+            let answer = self.ask(|family| message::about(family, Command::GetDest, ingress), NLM_F_DUMP)?;
             let answer = answer
                 .map_err(|error| refusal::unreadable(&format!("the real servers of {ingress}"), error))?;
-            let read = |message| message::read_real_server(message, ingress.is_ipv4());
-            let (servers, counts): (Vec<_>, Vec<_>) = answer
-                .messages
-                .iter()
-                .filter_map(read)
-                .map(|(at, server, counts)| ((at, server), (at, counts)))
-                .unzip();
-            connections = BTreeMap::from_iter(counts);
-            let mut servers = servers;
+            let mut servers = Vec::new();
+            for message in &answer.messages {
+                let Some((at, server, connections)) = message::read_real_server(message, ingress.is_ipv4())
+                else {
+                    continue;
+                };
+                counts.insert(at, connections);
+                servers.push((at, server));
+            }
             servers.sort_by_key(|(at, _)| *at);
             Ok(servers)
         })?;
-        let with_counts = |(at, server)| (at, (server, connections.get(&at).copied().unwrap_or_default()));
+        let with_counts = |(at, server)| (at, (server, counts.get(&at).copied().unwrap_or_default()));
         Ok(servers.into_iter().map(with_counts).collect())
     }
 
@@ -144,11 +148,10 @@ impl Ipvs {
     /// Brings one entry from what it is to what it should be.
     pub(super) fn write(&mut self, key: &Key, change: &Change<Value>) -> Result<()> {
         let mut is_there = change.before.is_some();
-        let (connection, family) = self.connect()?;
         let mut tried = 0;
         loop {
-            let request = request(*family, key, is_there, change.after.as_ref());
-            let Err(error) = connection.ask(request, 0) else { return Ok(()) };
+            let asked = self.ask(|family| request(family, key, is_there, change.after.as_ref()), 0)?;
+            let Err(error) = asked else { return Ok(()) };
             tried += 1;
             // Somebody was faster.
             match errno(&error) {
@@ -186,7 +189,7 @@ fn request(family: u16, key: &Key, is_there: bool, after: Option<&Value>) -> Mes
 /// Returns what `read` returns twice in a row, or at once if that has no more than `few` entries.
 fn agreed<T: PartialEq>(what: &str, few: usize, mut read: impl FnMut() -> Result<Vec<T>>) -> Result<Vec<T>> {
     let mut last = read()?;
-    if last.len() <= few && few != usize::MAX {
+    if last.len() <= few {
         return Ok(last);
     }
     for _ in 0..TRIES {

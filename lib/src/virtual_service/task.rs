@@ -38,7 +38,7 @@ impl crate::resource::Task for Task {
             Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
             Mode::Check => None,
         };
-        let table = Ipvs::open(root)?;
+        let table = Ipvs::new(root);
         Ok(VirtualService {
             options,
             root: root.clone(),

@@ -28,8 +28,13 @@ pub(crate) fn enter_director() {
 /// Returns what ipvsadm(8) shows of the table, without what counts.
 pub(crate) fn look() -> String {
     let mut lines: Vec<String> = ipvsadm("-Sn").lines().map(|line| line.trim().to_owned()).collect();
+    let thresholds = ipvsadm("-Ln --thresholds");
+    // Behind them are the connections.
+    lines.extend(
+        thresholds.lines().skip(3).map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ")),
+    );
     lines.sort();
-    lines.join("\n") + "\n" + &ipvsadm("-Ln --thresholds")
+    lines.join("\n")
 }
 
 /// Returns the lines that ipvsadm(8) prints to save the table.

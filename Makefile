@@ -17,7 +17,7 @@ help:
 	@echo 'make modules     the plain binaries, in target/modules'
 
 demo: assembled $(VENV)/ansible
-	molecule/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
+	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
 test: lint unit aarch64 molecule persistence ipvs versions sanity
@@ -25,15 +25,17 @@ test: lint unit aarch64 molecule persistence ipvs versions sanity
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	lab/need.sh shellcheck=shellcheck git=git
+	git grep --files-with-matches --extended-regexp --null '^(#!.*(bash|/sh)$$|# shellcheck shell=)' | xargs --null shellcheck --severity=warning
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit:
-	molecule/need.sh ip=iproute2 unshare=util-linux strace=strace
+	lab/need.sh ip=iproute2 unshare=util-linux strace=strace
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 
 # The modules for aarch64, on the kernel of a machine that is another one.
 aarch64: assembled $(VENV)/ansible
-	molecule/need.sh ip=iproute2 unshare=util-linux qemu-aarch64-static=qemu-user-static
+	lab/need.sh ip=iproute2 unshare=util-linux qemu-aarch64-static=qemu-user-static
 	if [ -d target/modules-aarch64 ]; then \
 	    cargo test --locked --package lvs-host-modules --test protocol \
 	        --config "target.'cfg(target_os = \"linux\")'.runner = ['$(CURDIR)/modules/as_aarch64.sh']" \
@@ -48,17 +50,17 @@ fuzz:
 	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
 
 bench: assembled $(VENV)/bench
-	molecule/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
+	lab/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
 	modules/bench.sh
 ifeq ($(shell id -u),0)
-	molecule/bench/run.py $(VENV)
+	lab/bench/run.py $(VENV)
 else
 	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
 endif
 
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
 	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin \
 	    ping=iputils-ping arping=iputils-arping tcpdump=tcpdump
 	molecule/test.sh
@@ -69,7 +71,7 @@ endif
 # Hosts of Debian that boot, each with another network manager.
 persistence: modules
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap
+	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
 	molecule/persistence.sh
 else
 	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
@@ -78,8 +80,8 @@ endif
 # The LVS playbooks with real IPVS, which needs a kernel that has it: guests of QEMU.
 ipvs: assembled $(VENV)/molecule
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
-	if molecule/guest need; then molecule/test.sh test -s ipvs; \
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
+	if lab/guest need; then molecule/test.sh test -s ipvs; \
 	else echo 'ignored: molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
 else
 	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
@@ -88,14 +90,14 @@ endif
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.
 versions: collection
 ifeq ($(shell id -u),0)
-	molecule/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server dash=dash busybox=busybox-static
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server dash=dash busybox=busybox-static
 	collection/tests/versions.sh
 else
 	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
 endif
 
 sanity: collection
-	molecule/need.sh git=git
+	lab/need.sh git=git
 	collection/tests/sanity.sh
 
 # In target/collections, where the ansible.cfg here looks for it.
@@ -111,8 +113,8 @@ modules:
 	modules/build.sh
 
 $(VENV)/ansible: molecule/requirements.txt
-	molecule/need.sh python3=python3
-	python3 -m venv $(VENV) || { molecule/need.sh ensurepip=python3-venv && python3 -m venv $(VENV); }
+	lab/need.sh python3=python3
+	python3 -m venv $(VENV) || { lab/need.sh ensurepip=python3-venv && python3 -m venv $(VENV); }
 	$(PIP) install --constraint molecule/requirements.txt ansible-core
 	touch $@
 
@@ -120,7 +122,7 @@ $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
 	$(PIP) install --requirement molecule/requirements.txt
 	touch $@
 
-$(VENV)/bench: molecule/bench/requirements.txt $(VENV)/ansible
+$(VENV)/bench: lab/bench/requirements.txt $(VENV)/ansible
 	$(PIP) install --constraint $< mitogen
 	$(PIP) download --constraint $< --no-deps --dest target/bench ansible
 	touch $@

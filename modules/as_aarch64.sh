@@ -5,7 +5,7 @@ set -euo pipefail
 self=$(realpath "${BASH_SOURCE[0]}")
 project=$(dirname "$self")/..
 
-[[ ${1-} == on-the-host ]] || exec "$project/molecule/host" run -- "$self" on-the-host "$@"
+[[ ${1-} == on-the-host ]] || exec "$project/lab/host" run -- "$self" on-the-host "$@"
 shift
 
 for module in "$project"/target/modules-aarch64/*; do

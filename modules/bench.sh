@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[[ ${1-} == on-the-host ]] || exec molecule/host run -- modules/bench.sh on-the-host
+[[ ${1-} == on-the-host ]] || exec lab/host run -- modules/bench.sh on-the-host
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -8,7 +8,9 @@ cd "$(dirname "$0")/.."
 
 passed=0 failed=0
 hosts=$(mktemp -d)
-trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || molecule/machine stop "$host"; done; rm -rf "$hosts"' EXIT
+trap 'for host in "$hosts"/*; do [[ ! -e $host/pid ]] || lab/machine stop "$host"; done; rm -rf "$hosts"' EXIT
+
+. molecule/hostile_names.sh
 
 # --- a host ------------------------------------------------------------------------------------------
 
@@ -42,9 +44,9 @@ put() {
     install -D -m "${2-644}" /dev/stdin "$host/upper/$1"
 }
 
-run() { molecule/machine run "$host" "$@"; }
-boot() { molecule/machine start "$host" "$suite"; }
-reboot() { molecule/machine reboot "$host"; }
+run() { lab/machine run "$host" "$@"; }
+boot() { lab/machine start "$host" "$suite" "$@"; }
+reboot() { lab/machine reboot "$host"; }
 
 # alias '"name": …': the answer of the module
 alias() {
@@ -320,6 +322,128 @@ networkmanager() {
     is "for root alone" [ "$(run stat -c %a $profile)" = 600 ]
 }
 
+# A VLAN of which the person's file tells after ours. Where the kernel knows no VLAN it is a veth by that name, which networkd takes
+# if it sees no .netdev file: what matters is what Netplan makes of the files.
+netplan_order() {
+    local ours=/etc/netplan/90-lvs-host-eth0.5.yaml late='99-netcfg-vmware.yaml comes after /etc/netplan/90-lvs-host-eth0.5.yaml'
+    local on_vlan='"name": "eth0.5", "address": "198.51.100.10/24"'
+    prepare systemd-networkd
+    put etc/systemd/system/eth0.service.d/vlan.conf <<-'END'
+		[Service]
+		ExecStart=ip link add eth0.5 type veth peer name far.5
+		ExecStart=ip link set far.5 up
+	END
+    mkdir -p "$host/upper/etc/systemd/network"
+    ln -s /dev/null "$host/upper/etc/systemd/network/10-netplan-eth0.5.netdev"
+    put etc/netplan/99-netcfg-vmware.yaml 600 <<-'END'
+		network:
+		  renderer: networkd
+		  ethernets:
+		    eth0:
+		      addresses: [192.0.2.1/24]
+		  vlans:
+		    eth0.5:
+		      id: 5
+		      link: eth0
+		      addresses: [198.51.100.1/24]
+	END
+    boot
+    siblings=("eth0 192.0.2.1/24" "eth0.5 198.51.100.1/24")
+    is "the manager has brought both up" has_siblings
+    is "what would come first is refused" says "$late" "$on_vlan"
+    is "in check mode too" says "$late" "$on_vlan, \"_ansible_check_mode\": true"
+    is "with nothing written" lacks_file $ours
+    is "with nothing set" hasnt eth0.5 198.51.100.10
+    put_on ${ours#/} "$(too_early)"
+    run ip address replace 198.51.100.10/24 dev eth0.5
+    is "what an earlier version stored is told" says "puts the next boot at risk, and state absent removes it: /etc/netplan/$late" "$on_vlan"
+    is "though nothing changes" [ "${answer/\"changed\":false/}" != "$answer" ]
+    is "the trap is one: Netplan fails" fails netplan generate
+    reboot
+    is "and the boot has not brought what was there" "boots_badly_$suite"
+    is "it is removed from there" changes "$on_vlan, \"state\": \"absent\""
+    is "the file is gone" lacks_file $ours
+    reboot
+    is "and the next boot brings the network" has_siblings
+    run mv /etc/netplan/{99,50}-netcfg-vmware.yaml
+    is "behind the person's file it is kept" changes "$on_vlan"
+    reboot
+    is "the boot brings it back" has_each "${siblings[@]}" "eth0.5 198.51.100.10/24"
+    is "nothing is to do" keeps "$on_vlan"
+    is "it goes" changes "$on_vlan, \"state\": \"absent\""
+    is "with its file" lacks_file $ours
+}
+
+# As the module wrote it before it knew of the order of the files.
+too_early() {
+    echo '# Made by lvs.host.interface_alias, which replaces all of this file.'
+    echo '{"network": {"version": 2, "vlans": {"eth0.5": {"addresses": ["198.51.100.10/24"]}}}}'
+}
+
+fails() { ! run "$@" >/dev/null 2>&1; }
+
+# No network at all.
+boots_badly_bookworm() {
+    sleep 2
+    ! holds eth0 192.0.2.1/24 && ! holds eth0.5 198.51.100
+}
+
+# A boot goes on where `netplan generate` fails, and takes the alias for the first address, and so for the source.
+boots_badly_trixie() { has eth0.5 "198.51.100.1/24 brd 198.51.100.255 scope global secondary eth0.5"; }
+
+ifupdown2() { other_ifupdown ifupdown2; }
+ifupdown_ng() { other_ifupdown ifupdown-ng; }
+
+# A host with a program that reads the files of ifupdown in its own way.
+other_ifupdown() {
+    local ours=/etc/network/interfaces.d/lvs-host-eth0 source='source /etc/network/interfaces.d/*'
+    prepare networking
+    # That of Debian 13 brings nothing up by itself.
+    [[ $suite-$1 != trixie-ifupdown-ng ]] || with_networking_ng
+    # Neither reads what the other does.
+    [[ $1 == ifupdown2 ]] || source='source-directory /etc/network/interfaces.d'
+    put etc/network/interfaces <<-END
+		$source
+		auto lo
+		iface lo inet loopback
+		auto eth0
+		iface eth0 inet static
+		    address 192.0.2.1/24
+	END
+    mkdir -p "$host/upper/etc/network/interfaces.d"
+    boot "$1"
+    is "it has brought eth0 up" has eth0 192.0.2.1/24
+    is "it is refused by name" says "this host has $1, " "$labelled"
+    is "by the name that is given too" named_ifupdown says "this host has $1, " "$labelled"
+    is "with nothing written" lacks_file $ours
+    is "with nothing set" hasnt eth0 192.0.2.10
+    # As an earlier version stored it.
+    put_on ${ours#/} $'auto eth0 eth0:1\niface eth0:1 inet static\n    address 192.0.2.10/24'
+    run ip address replace 192.0.2.10/24 broadcast + dev eth0 label eth0:1
+    is "what is stored is told" says "puts the next boot at risk, and state absent removes it: this host has $1, " "$labelled"
+    is "it can be removed" changes "$labelled, \"state\": \"absent\""
+    is "from the file" lacks_file $ours
+    is "and the kernel" hasnt eth0 192.0.2.10
+    is "and gone it stays" keeps "$labelled, \"state\": \"absent\""
+    reboot
+    is "eth0 is as before" has eth0 192.0.2.1/24
+}
+
+named_ifupdown() {
+    local persist=ifupdown
+    "$@"
+}
+
+with_networking_ng() {
+    put etc/systemd/system/networking.service <<-'END'
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=ifup-ng -a
+	END
+    ln -s ../networking.service "$host/upper/etc/systemd/system/multi-user.target.wants"
+}
+
 nobody() {
     prepare
     boot
@@ -345,12 +469,14 @@ two() {
 
 ((EUID == 0)) || { echo "molecule/persistence.sh: hosts that boot need root" >&2 && exit 1; }
 [[ -x target/modules/interface_alias ]] || { echo "molecule/persistence.sh: run \`make modules\` first" >&2 && exit 1; }
-(($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two}
+(($#)) || set -- {bookworm,trixie}-{ifupdown,networkd,netplan_networkd,netplan_networkmanager,networkmanager} bookworm-{nobody,two} \
+    {bookworm,trixie}-{netplan_order,ifupdown2,ifupdown_ng} \
+    {bookworm,trixie}-{ifupdown,networkd,netplan,networkmanager}_names
 for name in "$@"; do
     suite=${name%%-*} case=${name#*-} host=$hosts/$name
     echo "$case on Debian $suite ..."
     "$case"
-    molecule/machine stop "$host"
+    lab/machine stop "$host"
 done
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -14,7 +14,7 @@ main() {
     [[ -x $ansible_playbook ]] || fail "$ansible_playbook is missing: 'make demo' makes it"
     [[ -d target/collections/ansible_collections/lvs/host ]] ||
         fail "the collection is not built: 'make demo' builds it"
-    [[ ${1-} == on-the-host ]] || exec molecule/host run -- playbooks/demo.sh on-the-host
+    [[ ${1-} == on-the-host ]] || exec lab/host run -- playbooks/demo.sh on-the-host
 
     heading "A machine for this demonstration"
     make_private_home

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 case ${1-} in
-    '') exec unshare --user --map-root-user -- molecule/host run -- "$0" on-the-host ;;
+    '') exec unshare --user --map-root-user -- lab/host run -- "$0" on-the-host ;;
     on-the-host) ;;
     *) sed -n '/^# /s/^# //p' "$0" >&2 && exit 2 ;;
 esac

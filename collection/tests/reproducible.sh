@@ -13,7 +13,8 @@ fi
 
 # Another directory, another time, other permissions.
 umask 077
-python3 collection/assemble.py --modules $(printf '%s\n' target/modules-* | tac) --out "$work/collection" >/dev/null
+mapfile -t modules < <(printf '%s\n' target/modules-* | tac)
+python3 collection/assemble.py --modules "${modules[@]}" --out "$work/collection" >/dev/null
 target/venv/bin/ansible-galaxy collection build --output-path "$work" "$work/collection" >/dev/null
 target/venv/bin/python collection/repack.py "$work"/lvs-host-*.tar.gz
 cmp "$work"/lvs-host-*.tar.gz target/lvs-host-*.tar.gz

@@ -8,7 +8,7 @@ tests=collection/tests
 
 work=$(mktemp -d) # a short path, as ssh makes sockets below it
 trap end EXIT
-export LVS_HOST_TEST_HOSTS=$work MOLECULE_HOST=$PWD/molecule/host
+export LVS_HOST_TEST_HOSTS=$work LVS_HOST_LAB=$PWD/lab/host
 touch "$work/ansible.cfg" # not the one of whoever runs this
 export ANSIBLE_CONFIG=$work/ansible.cfg ANSIBLE_HOME=$work/ansible ANSIBLE_SSH_CONTROL_PATH_DIR=$work/ssh ANSIBLE_NOCOLOR=1
 export ANSIBLE_COLLECTIONS_PATH=$work/collections
@@ -39,16 +39,16 @@ try() {
     quietly ansible-galaxy collection install --offline "$(ls target/lvs-host-*.tar.gz)" --collections-path "$work/collections"
     quietly ansible-galaxy collection verify --offline lvs.host
     pages
-    for name in first second; do molecule/host start "$work/$name" "$name"; done
+    for name in first second; do lab/host start "$work/$name" "$name"; done
     play
     examples "$1"
-    for name in first second; do molecule/host stop "$work/$name"; done
-    quietly molecule/host run -- "$tests/bare.sh"
+    for name in first second; do lab/host stop "$work/$name"; done
+    quietly lab/host run -- "$tests/bare.sh"
     echo 'The binaries work without the collection'
 }
 
 end() {
-    for name in first second; do molecule/host stop "$work/$name"; done
+    for name in first second; do lab/host stop "$work/$name"; done
     rm -rf "$work"
 }
 

@@ -7,6 +7,7 @@ mod scalar;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -38,21 +39,33 @@ pub fn run<T: Task>(name: &str) -> ExitCode {
     }
 }
 
+/// The most that arguments may have, in bytes: some fifty thousand settings.
+const MOST: u64 = 4 << 20;
+
 /// Returns the JSON that the module was given.
 fn input(argument: Option<&OsStr>) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(8 << 10);
     match argument {
         // Standard input costs a round trip more over SSH: a server takes nothing for it before it has started the command.
         Some(json) if json.as_bytes().starts_with(b"{") => text = json.as_bytes().into(),
         Some(path) if path != "-" => {
-            text = std::fs::read(path).map_err(Error::path("read the arguments in", Path::new(path)))?;
+            let failed = || Error::path("read the arguments in", Path::new(path));
+            let file = File::open(path).map_err(failed())?;
+            file.take(MOST + 1).read_to_end(&mut text).map_err(failed())?;
         }
         _ if io::stdin().is_terminal() => {}
         _ => {
             io::stdin()
+                .take(MOST + 1)
                 .read_to_end(&mut text)
                 .map_err(Error::io("read the arguments on", "standard input"))?;
         }
+    }
+    if text.len() as u64 > MOST {
+        return Err(Error::invalid(format!(
+            "cannot read the arguments: they have more than {} MiB; use several tasks",
+            MOST >> 20
+        )));
     }
     if text.trim_ascii().is_empty() {
         return Err(Error::invalid(

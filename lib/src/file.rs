@@ -1,242 +1,144 @@
 //! Small files: read one, replace one in a single step, take turns with other runs.
+//!
+//! A file that a run replaces is one whose place nobody else can exchange, and it is opened once for all that is taken from it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+mod draft;
+mod lock;
+mod place;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::errno::Errno;
+use nix::libc;
 
 use crate::{Error, Result};
-
-/// How long a run waits for others that hold the lock. One that looks for a conflict of addresses takes some 3 seconds, and dozens of them
-/// may be before this one, when as many hosts delegate a task to the same.
-const PATIENCE: Duration = Duration::from_secs(300);
+use draft::Draft;
+pub use lock::Lock;
+pub(crate) use lock::held;
+pub(crate) use place::{Owners, Place};
 
 /// The mode of a new file that everybody may read.
 pub const MODE: u32 = 0o644;
 
-/// How often it looks again.
-const PAUSE: Duration = Duration::from_millis(5);
+/// The most that a file of settings may hold, in bytes: twenty thousand of them, which fit into a small host's memory several times.
+pub const MOST: u64 = 1 << 20;
 
-/// A lock that other runs of these modules respect; it is free again when dropped, also by being killed.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-    path: PathBuf,
-}
+/// The most that is read of a file of others.
+const MOST_OF_OTHERS: u64 = 16 << 20;
 
-impl Lock {
-    /// Returns a lock on `path`, a file or directory, or an error if other runs keep it for minutes.
-    pub fn on(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::path("open", path))?;
-        let mut lock = Self { file, path: path.to_owned() };
-        lock.retake()?;
-        Ok(lock)
-    }
+/// Where a file system keeps a file's access control list.
+const ACL: &str = "system.posix_acl_access";
 
-    /// Lets other runs have it for a while.
-    pub fn release(&mut self) -> Result<()> {
-        self.file.unlock().map_err(Error::path("unlock", &self.path))
-    }
-
-    /// Takes it again, or returns an error if other runs keep it for minutes.
-    pub fn retake(&mut self) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match self.file.try_lock() {
-                Ok(()) => return Ok(()),
-                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                    return Err(Error::path("lock", &self.path)(error));
-                }
-                Err(_) if Instant::now() > end => {
-                    let waited = io::Error::new(io::ErrorKind::TimedOut, "other runs keep it; try again");
-                    return Err(Error::path("lock", &self.path)(waited));
-                }
-                Err(_) => sleep(PAUSE),
-            }
-        }
-    }
-}
-
-/// Returns the content of the file that `path` leads to, nothing if there is none; what is no regular file is an error.
+/// Returns the content of a file that runs replace, nothing if there is none; what is no regular file is an error, and so is
+/// a place where others could exchange it.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    Place::find(path, Owners::Ours)?.open()?.map(|file| whole(&file, path, MOST)).transpose()
+}
+
+/// Returns the content of a file of others that is only looked at, nothing if there is none; what is no regular file is an error.
+pub fn foreign(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => fs::read(path).map(Some).map_err(Error::path("read", path)),
-        Ok(_) => {
-            Err(Error::invalid(format!("cannot use {}: it is no regular file; name one", path.display())))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::path("read", path)(error)),
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(irregular(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::path("read", path)(error)),
     }
+    contents(path, MOST_OF_OTHERS).map(Some)
+}
+
+/// Returns what a file holds that is there, `most` bytes or an error; as it may be another one by now, a pipe is not waited for.
+pub(crate) fn contents(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    whole(&file.map_err(Error::path("read", path))?, path, most)
+}
+
+fn irregular(path: &Path) -> Error {
+    Error::invalid(format!("cannot use {}: it is no regular file; name one", path.display()))
+}
+
+fn whole(file: &File, path: &Path, most: u64) -> Result<Vec<u8>> {
+    // Room for all of most files in one read.
+    let mut content = Vec::with_capacity(8 << 10);
+    file.take(most + 1).read_to_end(&mut content).map_err(Error::path("read", path))?;
+    if content.len() as u64 > most {
+        return Err(too_large(path, most));
+    }
+    Ok(content)
+}
+
+/// Returns the error about a file that holds more than `most` bytes, or would.
+pub(crate) fn too_large(path: &Path, most: u64) -> Error {
+    let most = most >> 20;
+    Error::invalid(format!("cannot use {}: it holds more than {most} MiB; use smaller files", path.display()))
 }
 
 /// Replaces the file that `path` leads to in one step, so that a reader or a power cut finds the old content or
 /// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a new file gets `mode`; a
 /// missing directory is made, and removed again by a failure.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let made = missing(path)?;
-    write(&destination(path)?, content, mode).inspect_err(|_| drop(unmake(&made)))
+    let place = Place::find(path, Owners::Ours)?;
+    let missing = place.missing();
+    place.made().and_then(|place| write(&place, content, mode)).inspect_err(|_| remove_directories(&missing))
 }
 
-fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory).map_err(Error::path("make", directory))?;
-    let draft = Draft::create(path)?;
-    draft
-        .fill(path, content, mode)
-        .and_then(|()| draft.publish(path, directory))
-        .map_err(Error::path("write", path))
+fn write(place: &Place, content: &[u8], mode: u32) -> Result<()> {
+    let old = place.open()?;
+    // The person knows nothing of a draft.
+    let draft = Draft::create(place).map_err(Error::path("write", &place.path()))?;
+    let filled = draft.fill(content, old.as_ref(), mode);
+    filled.and_then(|()| draft.publish()).map_err(Error::path("write", &place.path()))
 }
 
-/// Removes a file, so that no power cut brings it back; that it is not there is fine.
+/// Removes the file that `path` leads to, so that no power cut brings it back; that it is not there is fine.
 pub fn withdraw(path: &Path) -> Result<()> {
-    remove(path)?;
-    match File::open(path.parent().unwrap_or(Path::new("/"))) {
-        Ok(directory) => directory.sync_all().map_err(Error::path("remove", path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::path("remove", path)(error)),
+    let place = Place::find(path, Owners::Ours)?;
+    if !place.is_there() {
+        return Ok(());
     }
+    place.remove().map_err(Error::path("remove", path))?;
+    let directory = File::open(place.path().parent().unwrap_or(Path::new("/")));
+    directory.and_then(|directory| directory.sync_all()).map_err(Error::path("remove", path))
 }
 
 /// Returns what [`replace`] would make anew: the file that `path` leads to, then the directories above it.
 pub fn missing(path: &Path) -> Result<Vec<PathBuf>> {
-    let path = destination(path)?;
-    Ok(path.ancestors().take_while(|part| !part.exists()).map(Path::to_owned).collect())
+    Ok(Place::find(path, Owners::Ours)?.missing())
 }
 
 /// Removes what [`missing`] returned and [`replace`] made; a directory that holds something by now stays.
 pub fn unmake(made: &[PathBuf]) -> Result<()> {
-    let Some((file, directories)) = made.split_first() else { return Ok(()) };
+    let Some(file) = made.first() else { return Ok(()) };
     withdraw(file)?;
-    directories.iter().for_each(|directory| drop(fs::remove_dir(directory)));
+    remove_directories(made);
     Ok(())
+}
+
+/// Removes the directories among what was made, of which the first is a file.
+fn remove_directories(made: &[PathBuf]) {
+    made.iter().skip(1).for_each(|directory| drop(fs::remove_dir(directory)));
 }
 
 /// Copies the file that `path` leads to, with mode, owner and extended attributes, to a new name beside it that
 /// no boot reads; returns that name, nothing if there is no such file.
 pub fn back_up(path: &Path) -> Result<Option<PathBuf>> {
-    let path = &destination(path)?;
-    let Some(content) = read(path)? else { return Ok(None) };
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let place = Place::find(path, Owners::Ours)?;
+    let Some(old) = place.open()? else { return Ok(None) };
+    let content = whole(&old, path, MOST)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let copy = path.with_file_name(format!("{name}.{}.{}~", std::process::id(), now.as_millis()));
-    let draft = Draft::create(&copy)?;
-    draft
-        .fill(path, &content, MODE)
-        .and_then(|()| draft.publish(&copy, directory))
+    let mut name: OsString = place.name().clone();
+    name.push(format!(".{}.{}~", std::process::id(), now.as_millis()));
+    let copy = place.beside(name);
+    Draft::create(&copy)
+        .and_then(|draft| draft.fill(&content, Some(&old), MODE).and_then(|()| draft.publish()))
         .map_err(Error::path("back up", path))?;
-    Ok(Some(copy))
+    Ok(Some(copy.path()))
 }
 
-/// Returns where `path` leads; a link may lead to a file that does not exist yet.
-fn destination(path: &Path) -> Result<PathBuf> {
-    /// As many as the kernel follows (path_resolution(7)).
-    const LINKS: usize = 40;
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::read_link(&path) {
-            Ok(link) => path = path.parent().unwrap_or(Path::new("/")).join(link),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(Error::path("follow", &path)(Errno::ELOOP))
-}
-
-/// A temporary file beside the one it will replace; gone when dropped unpublished.
-///
-/// Its name is always the same, so that one left by a killed run is found and removed, and never ends in
-/// `.conf`, so that no boot reads it.
-struct Draft {
-    path: PathBuf,
-    file: File,
-}
-
-impl Draft {
-    fn create(target: &Path) -> Result<Self> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let path = target.with_file_name(format!(".{name}.lvs-host-draft"));
-        // The person knows nothing of a draft.
-        take_away(&path).map_err(Error::path("write", target))?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::path("write", target))?;
-        Ok(Self { path, file })
-    }
-
-    fn fill(&self, target: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        (&self.file).write_all(content)?;
-        match fs::metadata(target) {
-            Ok(old) => self.dress_as(target, &old)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.file.set_permissions(fs::Permissions::from_mode(mode))?;
-            }
-            Err(error) => return Err(error),
-        }
-        self.file.sync_all()
-    }
-
-    /// Takes over owner, mode and extended attributes; the mode last, as a change of owner clears bits of it.
-    fn dress_as(&self, target: &Path, old: &fs::Metadata) -> io::Result<()> {
-        let new = self.file.metadata()?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            fchown(&self.file, Some(old.uid()), Some(old.gid()))?;
-        }
-        if xattr::SUPPORTED_PLATFORM {
-            copy_attributes(target, &self.path)?;
-        }
-        self.file.set_permissions(old.permissions())
-    }
-
-    fn publish(&self, target: &Path, directory: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        File::open(directory)?.sync_all()
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Published, it is gone already; else nothing better can be done.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Where a file system keeps a file's access control list.
-const ACL: &str = "system.posix_acl_access";
-
-/// Copies every extended attribute that differs, and takes away the access rights that a new file has by its directory
-/// (acl(5)); a file system without them has none to copy.
-fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
-    let names = match xattr::list(from) {
-        Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => return Ok(()),
-        names => names?.collect::<Vec<_>>(),
-    };
-    if !names.iter().any(|name| name == ACL) && xattr::list(to)?.any(|name| name == ACL) {
-        xattr::remove(to, ACL)?;
-    }
-    for name in names {
-        let value = xattr::get(from, &name)?;
-        if value.is_some() && value != xattr::get(to, &name)? {
-            xattr::set(to, &name, &value.unwrap_or_default())?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes a file; that it is not there is fine.
+/// Removes the file that `path` leads to; that it is not there is fine.
 pub fn remove(path: &Path) -> Result<()> {
-    take_away(path).map_err(Error::path("remove", path))
-}
-
-fn take_away(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Place::find(path, Owners::Ours)?.remove().map_err(Error::path("remove", path))
 }

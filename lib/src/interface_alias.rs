@@ -193,7 +193,7 @@ impl Resource for InterfaceAlias {
         for store in &self.stores {
             let wishes: Vec<Wish> =
                 self.wishes.iter().filter(|wish| wish.interface == *store.interface()).cloned().collect();
-            store.bring(&mut then, &self.wanted(&store.layer(now), &wishes)?);
+            store.bring(&mut then, &self.wanted(&store.layer(now), &wishes)?, &wishes)?;
         }
         Ok(then)
     }
@@ -232,6 +232,7 @@ impl Resource for InterfaceAlias {
         self.kernel.review(&added(plan))?;
         let mut warnings: Vec<String> = self.awaited.iter().map(|name| awaited(name)).collect();
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
+        warnings.extend(persistence::hazards(&self.stores, plan)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

@@ -12,6 +12,11 @@ impl Root {
         Self(path.into())
     }
 
+    /// Returns the directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Returns where the absolute `path` is on this host.
     pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();

@@ -8,6 +8,7 @@ mod coupling;
 mod item;
 mod key;
 mod options;
+mod patterns;
 #[cfg(test)]
 mod properties;
 mod rewritten;
@@ -78,13 +79,13 @@ impl crate::resource::Task for Task {
             namespace.enter(root)?;
         }
         let takes_turns = mode == Mode::Apply && options.persist;
-        let lock = if takes_turns { Some(Lock::on(&root.at("/etc"))?) } else { None };
+        let lock = if takes_turns { Some(Lock::on("sysctl")?) } else { None };
         let kernel = if options.runtime { Some(ProcSys::open(root)?) } else { None };
         let scope = Scope::find(&options, kernel.as_ref())?;
         let files = match &options.file {
             _ if !options.persist => Vec::new(),
             Some(file) => vec![root.at(file).into()],
-            None => boot::default_files(root).into_iter().map(Rc::from).collect(),
+            None => boot::default_files(root)?.into_iter().map(Rc::from).collect(),
         };
         let (contents, rewritten) = (BTreeMap::new(), BTreeMap::new());
         Ok(Sysctl { options, root: root.clone(), kernel, scope, files, contents, rewritten, lock })
@@ -167,19 +168,25 @@ impl Sysctl {
     }
 
     /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
-    fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Option<Vec<u8>> {
+    fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
         let edits: BTreeMap<&str, &[Line]> = plan
             .iter()
             .filter(|(item, _)| item.is_in(path))
             .map(|(item, change)| (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
             .collect();
-        let content = self.contents.get(path).map_or(&[][..], Vec::as_slice);
-        (!edits.is_empty()).then(|| text::edited(content, &edits))
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let text = text::edited(self.contents.get(path).map_or(&[][..], Vec::as_slice), &edits);
+        if text.len() as u64 > file::MOST {
+            return Err(file::too_large(path, file::MOST));
+        }
+        Ok(Some(text))
     }
 
     /// Writes the planned lines to a file, as it was observed last.
     fn write_file(&mut self, path: &Rc<Path>, plan: &Plan<Self>) -> Result<()> {
-        let Some(text) = self.planned_text(path, plan) else { return Ok(()) };
+        let Some(text) = self.planned_text(path, plan)? else { return Ok(()) };
         match self.rewritten.remove(path) {
             Some(done) => done.undo(path, &text),
             None => {
@@ -313,7 +320,7 @@ impl Resource for Sysctl {
         if let (Some(file), false) = (self.files.first(), self.options.is_absent()) {
             let mut texts = BTreeMap::new();
             for file in &self.files {
-                let text = self.planned_text(file, plan);
+                let text = self.planned_text(file, plan)?;
                 texts.extend(text.or_else(|| self.contents.get(file).cloned()).map(|text| (&**file, text)));
             }
             warnings.extend(boot::contradictions(&self.root, file, &texts, &self.scope.at_boot()));

@@ -40,7 +40,7 @@ fn many_runs_at_once_take_turns() {
 fn a_run_waits_for_another_one_in_the_same_namespace_and_check_mode_does_not() {
     enter_network();
     let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-    let lock = lvs_host::file::Lock::on("/proc/thread-self/ns/net".as_ref()).unwrap();
+    let lock = lvs_host::file::Lock::on(&lvs_host::netns::current().unwrap().to_string()).unwrap();
     let task = json!({"name": "v0:1", "address": "192.0.2.10/32"});
     assert_eq!(alias(task.clone()).check().unwrap().plan.items().count(), 1);
     std::thread::scope(|scope| {
@@ -232,7 +232,7 @@ fn an_interface_is_found_by_an_alternative_name_and_the_label_is_of_its_own() {
     let twice = json!({"aliases": [{"name": "v0", "address": "192.0.2.9/24"}, {"name": long, "address": "192.0.2.9/24"}]});
     assert!(refuse(twice).contains("192.0.2.9 on v0 is there twice"));
     let error = refuse(json!({"name": format!("{long}:much-too-long"), "address": "192.0.2.13/24"}));
-    assert!(error.contains("label v0:much-too-long"), "{error}");
+    assert!(error.contains("label \"v0:much-too-long\""), "{error}");
     assert!(apply(json!({"name": format!("{long}:2"), "state": "absent"})));
     assert!(!apply(json!({"name": format!("{long}x:2"), "state": "absent"})));
 }

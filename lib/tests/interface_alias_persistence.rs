@@ -5,135 +5,21 @@
 #[path = "host/aliases.rs"]
 mod aliases;
 mod host;
+#[path = "host/managers.rs"]
+mod managers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use aliases::look;
-use host::{Run, apply_by_the_laws, enter_network, fail_by_the_laws, files, ip, task};
-use lvs_host::interface_alias::{InterfaceAlias, Task};
-use lvs_host::{Mode, Report, engine};
+use host::ip;
+use lvs_host::interface_alias::Task;
+use lvs_host::{Mode, engine};
+use managers::{DROP_IN, Host, NETPLANS, PROFILE, STANZAS, YAML, alias, hosts, with};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A host with the interface v0 and the files that its managers leave.
-struct Host {
-    root: TempDir,
-}
-
-impl Host {
-    fn new() -> Self {
-        enter_network();
-        ip("address add 192.0.2.1/24 dev v0");
-        Self { root: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-
-    fn put(&self, path: &str, text: &str) -> &Self {
-        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
-        fs::write(self.path(path), text).unwrap();
-        self
-    }
-
-    fn text(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap()
-    }
-
-    /// As ifupdown leaves it after a boot.
-    fn with_ifupdown(&self) -> &Self {
-        fs::create_dir_all(self.path("etc/network/interfaces.d")).unwrap();
-        self.put(
-            "etc/network/interfaces",
-            "source /etc/network/interfaces.d/*\nauto v0\niface v0 inet static\n address 192.0.2.1/24\n",
-        )
-        .put("run/network/ifstate", "lo=lo\nv0=v0\n")
-        .put("run/network/ifstate.lo", "lo\n")
-        .put("run/network/ifstate.v0", "v0\n")
-    }
-
-    /// As networkd leaves it after a boot.
-    fn with_networkd(&self) -> &Self {
-        let state =
-            format!("ADMIN_STATE=configured\nNETWORK_FILE={}\n", "/etc/systemd/network/10-lan.network");
-        self.put("etc/systemd/network/10-lan.network", "[Match]\nName=v0\n[Network]\nAddress=192.0.2.1/24\n")
-            .put(&format!("run/systemd/netif/links/{}", index("v0")), &state)
-            .put("run/systemd/netif/links/1", "ADMIN_STATE=unmanaged\n")
-    }
-
-    /// As Netplan leaves it, with the renderer networkd.
-    fn with_netplan(&self) -> &Self {
-        let state = "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-lan.network\n";
-        self.put("etc/netplan/50-lan.yaml", "network: {ethernets: {lan: {addresses: [192.0.2.1/24]}}}\n")
-            .put(NETPLANS, "[Match]\nName=v0\n\n[Network]\nAddress=192.0.2.1/24\n")
-            .put(&format!("run/systemd/netif/links/{}", index("v0")), state)
-    }
-
-    /// As NetworkManager leaves it, with a profile that only root may read.
-    fn with_network_manager(&self) -> &Self {
-        self.put(PROFILE, "[connection]\nuuid=1-2\ninterface-name=v0\n\n[ipv4]\naddress1=192.0.2.1/24\n# mine\nmethod=manual\n\n[ipv6]\nmethod=auto\n")
-            .put(&format!("run/NetworkManager/devices/{}", index("v0")), "[device]\nmanaged=true\nconnection-uuid=1-2\n")
-    }
-
-    fn task(&self, arguments: Value) -> Run<Task> {
-        task(arguments).under(self.root.path())
-    }
-
-    /// Returns the kernel's addresses and the files, as other eyes see them.
-    fn look(&self) -> String {
-        look() + &files(self.root.path())
-    }
-
-    fn apply(&self, arguments: Value) -> Report<InterfaceAlias> {
-        apply_by_the_laws(&self.task(arguments), || self.look())
-    }
-
-    fn changes(&self, arguments: Value) -> usize {
-        self.apply(arguments).plan.iter().count()
-    }
-
-    fn refuse(&self, arguments: Value) -> String {
-        fail_by_the_laws(&self.task(arguments), || self.look())
-    }
-}
-
-const PROFILE: &str = "etc/NetworkManager/system-connections/lan.nmconnection";
-const DROP_IN: &str = "etc/systemd/network/10-lan.network.d/lvs-host-v0.conf";
-const STANZAS: &str = "etc/network/interfaces.d/lvs-host-v0";
-const NETPLANS: &str = "run/systemd/network/10-netplan-lan.network";
-const YAML: &str = "etc/netplan/90-lvs-host-v0.yaml";
-
-fn index(interface: &str) -> u32 {
-    nix::net::if_::if_nametoindex(interface).unwrap()
-}
-
-fn alias() -> Value {
-    json!({"name": "v0", "address": "192.0.2.10/32", "persist": "auto"})
-}
-
-fn with(mut arguments: Value, more: Value) -> Value {
-    let more = more.as_object().unwrap().clone();
-    arguments.as_object_mut().unwrap().extend(more);
-    arguments
-}
 
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-type Manage = fn(&Host) -> &Host;
-
-/// Each manager's host, and the file that it gets.
-fn hosts() -> [(Manage, &'static str); 4] {
-    [
-        (Host::with_ifupdown, STANZAS),
-        (Host::with_networkd, DROP_IN),
-        (Host::with_netplan, YAML),
-        (Host::with_network_manager, PROFILE),
-    ]
 }
 
 #[test]

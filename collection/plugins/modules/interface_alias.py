@@ -144,16 +144,20 @@ options:
         in its configuration.
       - V(auto) finds the manager of the interface. That there is none, or more than one, is an error. For C(lo), which
         systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
+      - What reads the files takes the names of the interface and the label for names only if they have letters, digits and C(_.-:@+) alone;
+        others are refused, except with V(networkmanager), whose files have no names. O(state=absent) takes any.
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
-        32.
+        32. ifupdown2 (Proxmox) and ifupdown-ng (Alpine), which read these files in ways of their own, are refused.
       - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
         its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
       - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
-        only with the renderer networkd.
+        only with the renderer networkd. A file that has the interface and whose name sorts after that one is an error, since
+        Netplan needs the definition of a device before what is added to it.
       - V(networkmanager) adds a line to the profile that the interface uses, and has NetworkManager load that, which sets nothing. It
         keeps no labels.
       - What a manager cannot keep is an error before anything is changed. A file of ours is removed with its last address.
+      - What an earlier version stored where it puts the next boot at risk is warned of by every run, and O(state=absent) removes it.
     type: str
     choices: [none, auto, ifupdown, networkd, netplan, networkmanager]
     default: none

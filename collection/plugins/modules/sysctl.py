@@ -60,6 +60,10 @@ options:
       - The file that stores the values.
       - By default C(/etc/sysctl.conf) where the boot of this host reads it, else C(/etc/sysctl.d/99-lvs-host.conf). By default
         O(state=absent) takes the parameters out of both, and O(state=present) takes them out of the other one.
+      - Refused where another user could exchange it, so every directory on the way, also behind links, belongs to root or to the
+        executing user and cannot be written by others. In a directory of everybody, like C(/tmp), what is on the way belongs to
+        one of the two.
+      - It holds at most 1 MiB.
     type: path
   persist:
     description:

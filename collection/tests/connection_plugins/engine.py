@@ -1,4 +1,4 @@
-"""Enters a host that molecule/host made, and loses all output where input is left over.
+"""Enters a host that lab/host made, and loses all output where input is left over.
 
 So does podman's service, which docker can be told to use, when a command ends before it has read what was sent.
 """
@@ -18,7 +18,7 @@ description: As a container engine does.
 author: lvs.host founders
 options:
   directory:
-    description: Where molecule/host made the host.
+    description: Where lab/host made the host.
     vars: [{name: directory}]
 """
 

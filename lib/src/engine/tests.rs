@@ -262,13 +262,11 @@ fn what_an_earlier_rank_lost_in_a_later_one_is_an_error() {
 
 #[test]
 fn the_engine_waits_between_ranks_without_the_lock_and_with_signals_let_through() {
-    let file = tempfile::NamedTempFile::new().unwrap();
     let mut cells = Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21)]);
     cells.ranks = BTreeMap::from([(2, 1)]);
     cells.awaited = Some((1, 3));
-    cells.lock = Some(Lock::on(file.path()).unwrap());
-    let path = file.path().to_owned();
-    let other = std::thread::spawn(move || drop(Lock::on(&path).unwrap()));
+    cells.lock = Some(Lock::on("engine-tests").unwrap());
+    let other = std::thread::spawn(|| drop(Lock::on("engine-tests").unwrap()));
     apply(&mut cells).unwrap();
     other.join().unwrap();
     assert_eq!(cells.awaited, Some((1, 0)));

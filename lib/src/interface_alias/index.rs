@@ -14,35 +14,42 @@ use crate::{Error, Result};
 
 type Entry<'a> = (&'a Alias, &'a Address);
 
-/// A state, with its entries by the labels of a task, and the addresses that the task wants.
+/// A state, with its entries by the labels of a task.
 pub(super) struct Index<'a> {
     now: &'a State<InterfaceAlias>,
-    by_label: HashMap<(&'a str, &'a OsStr), Vec<Entry<'a>>>,
-    wanted: HashSet<(&'a str, IpAddr)>,
+    by_label: HashMap<(&'a str, &'a OsStr), Holders<'a>>,
+}
+
+/// The entries under a label.
+#[derive(Default)]
+struct Holders<'a> {
+    all: Vec<Entry<'a>>,
+    /// Those whose addresses the task does not want there.
+    unlisted: Vec<&'a Alias>,
 }
 
 impl<'a> Index<'a> {
     /// Returns the index of a state for a task.
     pub(super) fn of(now: &'a State<InterfaceAlias>, wishes: &'a [Wish]) -> Self {
         let labels = wishes.iter().filter_map(|wish| Some((&*wish.interface, wish.label.as_ref()?)));
-        let mut by_label: HashMap<_, _> =
-            labels.map(|(interface, label)| ((interface, label.text().as_ref()), Vec::new())).collect();
+        let mut by_label: HashMap<_, _> = labels
+            .map(|(interface, label)| ((interface, label.text().as_ref()), Holders::default()))
+            .collect();
         if by_label.is_empty() {
-            return Self { now, by_label, wanted: HashSet::new() };
+            return Self { now, by_label };
         }
+        let wanted = wishes.iter().filter(|wish| wish.present);
+        let wanted: HashSet<_> = wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect();
         for (alias, address) in addresses(now) {
             if let Some(label) = &address.set.label
                 && let Some(holders) = by_label.get_mut(&(&*alias.interface, label.as_os_str()))
             {
-                holders.push((alias, address));
+                holders.all.push((alias, address));
+                let is_listed = wanted.contains(&(&*alias.interface, alias.address));
+                holders.unlisted.extend((!is_listed).then_some(alias));
             }
         }
-        let wanted = wishes.iter().filter(|wish| wish.present);
-        Self {
-            now,
-            by_label,
-            wanted: wanted.filter_map(|wish| Some((&*wish.interface, wish.address?))).collect(),
-        }
+        Self { now, by_label }
     }
 
     /// Returns the entries of a wish's interface from one address to another, both included.
@@ -57,16 +64,15 @@ impl<'a> Index<'a> {
         self.between(wish, address, address)
     }
 
-    fn under_label(&self, wish: &'a Wish) -> &[Entry<'a>] {
+    fn under_label(&self, wish: &'a Wish) -> Option<&Holders<'a>> {
         let label = wish.label.as_ref().map_or("", Label::text);
-        self.by_label.get(&(&*wish.interface, OsStr::new(label))).map_or(&[], Vec::as_slice)
+        self.by_label.get(&(&*wish.interface, OsStr::new(label)))
     }
 
     /// Returns the entries that a wish wants gone.
     pub(super) fn unwanted(&self, wish: &'a Wish) -> Result<Vec<&'a Alias>> {
-        let candidates = wish
-            .address
-            .map_or_else(|| self.under_label(wish).to_vec(), |address| self.at(wish, address).collect());
+        let under_label = || self.under_label(wish).map_or_else(Vec::new, |holders| holders.all.clone());
+        let candidates = wish.address.map_or_else(under_label, |address| self.at(wish, address).collect());
         let matches = |(_, address): &Entry| {
             wish.prefix.is_none_or(|prefix| prefix == address.set.prefix)
                 && (wish.label.is_none() || wish.is_labelled(address))
@@ -101,19 +107,17 @@ impl<'a> Index<'a> {
 
     /// Returns the other address that holds the label which a wish wants, if one does that the task does not list.
     fn label_holder(&self, wish: &'a Wish, wanted: &Alias, purge: Purge) -> Result<Option<&'a Alias>> {
-        let holders = self.under_label(wish).iter().map(|(alias, _)| *alias);
-        let is_listed = |alias: &&Alias| self.wanted.contains(&(&*alias.interface, alias.address));
-        let own = holders.clone().any(|alias| alias == wanted);
-        let others: Vec<&Alias> = holders.filter(|alias| !is_listed(alias)).collect();
-        match others.as_slice() {
+        let is_own = |(alias, address): Entry| alias == wanted && wish.is_labelled(address);
+        let own = self.at(wish, wanted.address).any(is_own);
+        match self.under_label(wish).map_or(&[][..], |holders| &holders.unlisted) {
             [] => Ok(None),
             [other] if !own => Ok(Some(other)),
             // What is to be purged is not in the way.
             _ if purge != Purge::None => Ok(None),
-            _ => Err(Error::invalid(format!(
+            others => Err(Error::invalid(format!(
                 "cannot give {wanted} the label {}: {} hold it; remove all but one",
                 wish.label.as_ref().map_or("", Label::text),
-                listed(others.into_iter().chain(own.then_some(wanted)))
+                listed(others.iter().copied().chain(own.then_some(wanted)))
             ))),
         }
     }

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::error::brief;
 use crate::{Error, Result};
+
+/// The signs that a name has which is kept for a boot.
+pub(super) const SIGNS: &str = "_.-:@+";
 
 /// The most bytes a label has (IFNAMSIZ in linux/if.h, without the zero at the end).
 const LABEL_MAX: usize = 15;
@@ -28,17 +32,23 @@ impl Label {
             && one != other
         {
             return Err(Error::invalid(format!(
-                "cannot use label {other} for {one}: name and label differ; give one of them"
+                "cannot use label {:?} for {:?}: name and label differ; give one of them",
+                brief(other),
+                brief(one)
             )));
         }
         by_name.or(by_option).map(|text| Self::checked(interface, text)).transpose()
     }
 
     fn checked(interface: &str, text: String) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::invalid(format!("cannot use label {text}: {why}")));
+        let refuse = |why: &str| Err(Error::invalid(format!("cannot use label {:?}: {why}", brief(&text))));
         match text.strip_prefix(interface).and_then(|rest| rest.strip_prefix(':')) {
             None => refuse(&format!("it is not of {interface}; begin it with {interface}:")),
             Some("") => refuse("nothing follows the colon; put a number or word there"),
+            // The shortest name of an interface has one byte.
+            Some(rest) if rest.len() > LABEL_MAX - "v:".len() => refuse(&format!(
+                "the kernel takes labels of {LABEL_MAX} bytes; shorten what follows the colon"
+            )),
             Some(rest) if rest.contains(|c: char| !c.is_ascii_graphic() || c == '/' || c == ':') => refuse(
                 "only letters, digits and signs of ASCII, no slash and no second colon, may follow the first one; change it",
             ),
@@ -53,7 +63,7 @@ impl Label {
         if label.len() > LABEL_MAX {
             let length = label.len();
             return Err(Error::invalid(format!(
-                "cannot use label {label}: it has {length} bytes and the kernel takes {LABEL_MAX}; shorten what follows the colon"
+                "cannot use label {label:?}: it has {length} bytes and the kernel takes {LABEL_MAX}; shorten what follows the colon"
             )));
         }
         Ok(Self(label.into()))
@@ -78,9 +88,12 @@ pub(super) fn interface(name: &str) -> Result<(Rc<str>, Option<&str>)> {
         Some((interface, suffix)) => (interface, Some(suffix)),
         None => (name, None),
     };
-    let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
+    let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {:?}: {why}", brief(name))));
     if interface.is_empty() {
         return refuse("the interface is missing; give one like eth0 or eth0:1");
+    }
+    if [".", ".."].contains(&interface) {
+        return refuse("that is a directory, and no interface has such a name; give one like eth0");
     }
     if interface.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
         return refuse(
@@ -91,6 +104,14 @@ pub(super) fn interface(name: &str) -> Result<(Rc<str>, Option<&str>)> {
         return refuse(&format!("an interface's name has at most {NAME_MAX} bytes; shorten it"));
     }
     Ok((interface.into(), suffix))
+}
+
+/// Returns whether whatever reads a network manager's files takes `name` for a name and for nothing else. ifupdown hands
+/// it to a shell, systemd joins lines that end in a backslash, and each program has options, so this is what is known
+/// to be harmless: letters and digits of any language, and [`SIGNS`], but none that hides a file or begins an option.
+pub(super) fn is_plain(name: &str) -> bool {
+    let is_harmless = |c: char| c.is_alphanumeric() || SIGNS.contains(c);
+    !name.starts_with(['-', '.']) && name.chars().all(is_harmless)
 }
 
 #[cfg(test)]
@@ -115,9 +136,20 @@ mod tests {
     #[test]
     fn names_and_labels_that_no_kernel_should_get_are_refused() {
         let long = "x".repeat(128);
-        for name in
-            ["", ":1", "a/b", "a b", &long, "eth0:", "eth0:a b", "eth0:1:2", "eth0:ü", "enp0s31f6.1000:1"]
-        {
+        for name in [
+            "",
+            ":1",
+            ".",
+            "..:1",
+            "a/b",
+            "a b",
+            &long,
+            "eth0:",
+            "eth0:a b",
+            "eth0:1:2",
+            "eth0:ü",
+            "enp0s31f6.1000:1",
+        ] {
             let label = interface(name).and_then(|(interface, suffix)| {
                 Label::of(&interface, suffix, None)?.map(|label| label.on(&interface)).transpose()
             });
@@ -125,5 +157,37 @@ mod tests {
         }
         Label::of("eth0", None, Some("eth1:1")).unwrap_err();
         Label::of("eth0", Some("1"), Some("2")).unwrap_err();
+    }
+
+    #[test]
+    fn a_long_label_is_refused_before_it_is_looked_up_and_in_a_short_sentence() {
+        let long = "*".repeat(100_000);
+        for (suffix, option) in [(Some(&*long), None), (None, Some(&*long))] {
+            let why = Label::of("eth0", suffix, option).unwrap_err().sentence();
+            assert!(why.contains("the kernel takes labels of 15 bytes") && why.len() < 250, "{why}");
+        }
+        assert!(interface(&long).unwrap_err().sentence().len() < 250);
+    }
+
+    #[test]
+    fn a_plain_name_is_one_to_every_reader() {
+        for name in [
+            "lo",
+            "eth0",
+            "eth0.100",
+            "br-lan",
+            "wlp2s0",
+            "enp0s31f6np0",
+            "veth1@x",
+            "größe",
+            "eth0:vip_1",
+            "a+b",
+        ] {
+            assert!(is_plain(name), "{name}");
+        }
+        for sign in "!\"#$%&'()*,/;<=>?[\\]^`{|}~ \t\n\u{1b}\u{7f}\u{a0}\u{202e}\u{fffd}".chars() {
+            assert!(!is_plain(&format!("eth0:a{sign}b")), "{sign:?}");
+        }
+        assert!(!is_plain("-a") && !is_plain(".a"));
     }
 }

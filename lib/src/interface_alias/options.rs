@@ -13,6 +13,7 @@ use super::item::Alias;
 use super::label::{self, Label};
 use super::persistence::Persist;
 use crate::ansible::{Flag, Number, Presence, Text};
+use crate::error::brief;
 use crate::netns::Namespace;
 use crate::{Error, Result};
 
@@ -336,7 +337,8 @@ fn broadcast(text: &str) -> Result<Broadcast> {
         "none" | "0.0.0.0" => Ok(Broadcast::None),
         _ => text.parse().map(Broadcast::Address).map_err(|_| {
             Error::invalid(format!(
-                "cannot use broadcast {text:?}: give auto, none or an address like 192.0.2.255"
+                "cannot use broadcast {:?}: give auto, none or an address like 192.0.2.255",
+                brief(text)
             ))
         }),
     }
@@ -351,7 +353,8 @@ fn scope(text: &str) -> Result<u8> {
         "host" => Ok(254),
         _ => text.parse().map_err(|_| {
             Error::invalid(format!(
-                "cannot use scope {text:?}: give global, site, link, host or a number to 255"
+                "cannot use scope {:?}: give global, site, link, host or a number to 255",
+                brief(text)
             ))
         }),
     }
@@ -361,7 +364,8 @@ fn peer(text: &str, address: IpAddr) -> Result<IpAddr> {
     match text.parse::<IpAddr>() {
         Ok(peer) if peer.is_ipv4() == address.is_ipv4() && !peer.is_unspecified() => Ok(peer),
         _ => Err(Error::invalid(format!(
-            "cannot use peer {text:?} for {address}: give the other end's address, of the same family"
+            "cannot use peer {:?} for {address}: give the other end's address, of the same family",
+            brief(text)
         ))),
     }
 }
@@ -371,6 +375,6 @@ fn deprecated(text: &str) -> Result<bool> {
     match text {
         "0" => Ok(true),
         "forever" => Ok(false),
-        _ => Err(Error::invalid(format!("cannot use preferred_lft {text:?}: give 0 or forever"))),
+        _ => Err(Error::invalid(format!("cannot use preferred_lft {:?}: give 0 or forever", brief(text)))),
     }
 }

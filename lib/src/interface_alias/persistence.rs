@@ -3,53 +3,41 @@
 //! The kernel is set by ourselves, without the manager. It is told no more than it needs so that it neither fails nor
 //! undoes that later, and what it only has to find at its next start or reload is left for then.
 
+mod brought;
+mod entry;
 mod files;
 mod ifstate;
+mod ifup;
 mod ifupdown;
 mod manager;
 mod netplan;
 mod network_manager;
 mod networkd;
+mod origin;
+mod yaml;
 
+use std::collections::HashSet;
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use serde::Deserialize;
 use serde_json::json;
 
-pub(super) use manager::{Device, stores};
+pub(super) use manager::{Device, Persist, stores};
 
 use super::InterfaceAlias;
 use super::address::Address;
 use super::item::{Addresses, Alias, Item, Key, Value, addresses};
-use super::label::Label;
+use super::label;
 use super::options::{Purge, Wish};
 use crate::file;
 use crate::resource::{Plan, State};
 use crate::{Error, Result};
-use files::{foreign, text};
+use brought::{Brought, Others};
+use entry::{cidr, each_once, label, not_kept, not_ours, plain, words};
+use files::text;
 use ifstate::IfState;
-
-/// Which network manager brings the addresses back after a boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Persist {
-    /// None: the task is about the running kernel alone.
-    #[default]
-    None,
-    /// The one that manages the interface.
-    Auto,
-    /// ifupdown, by interfaces(5).
-    Ifupdown,
-    /// systemd-networkd, by systemd.network(5).
-    Networkd,
-    /// Netplan, whichever renderer it has.
-    Netplan,
-    /// NetworkManager, by nm-settings-keyfile(5).
-    NetworkManager,
-}
+use origin::Origin;
 
 /// How a manager writes down addresses.
 trait Form: Debug {
@@ -60,16 +48,21 @@ trait Form: Debug {
     fn written(&self, content: &str, addresses: &Addresses) -> String;
 
     /// Returns why an address cannot be kept so, if it cannot.
-    fn refusal(&self, content: &str, alias: &Alias, address: &Address) -> Option<String>;
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String>;
+
+    /// Returns why no address of a family can be kept where `content` is, if so.
+    fn closed(&self, _content: &str, _is_ipv6: bool) -> Option<String> {
+        None
+    }
 
     /// Returns what the person would lose with a change of what is theirs from `before` to `after`, if anything.
     fn loss(&self, _before: &str, _after: &str) -> Option<String> {
         None
     }
 
-    /// Returns whether another file of the manager, whose content this is, brings `address`, or any under `label`.
-    fn brings(&self, _content: &str, _address: Option<IpAddr>, _label: Option<&str>) -> bool {
-        false
+    /// Returns what another file of the manager, whose content this is, brings.
+    fn brought(&self, _content: &str) -> Brought {
+        Brought::default()
     }
 
     /// Returns what the person should know of using these files.
@@ -96,23 +89,26 @@ pub(super) struct Store {
     elsewhere: Vec<PathBuf>,
     /// What ifupdown takes for up, where it is the manager and has run since the boot.
     ifstate: Option<IfState>,
-}
-
-impl Persist {
-    /// Returns the word that chooses it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Auto => "auto",
-            Self::Ifupdown => "ifupdown",
-            Self::Networkd => "networkd",
-            Self::Netplan => "netplan",
-            Self::NetworkManager => "networkmanager",
-        }
-    }
+    /// Why nothing new is kept there, if so. What is there already is told by every run, and can always be removed.
+    refusal: Option<String>,
+    origin: Origin,
 }
 
 impl Store {
+    fn new(manager: Persist, device: &Device, file: PathBuf, mode: u32, form: Box<dyn Form>) -> Self {
+        Self {
+            manager,
+            interface: device.name.clone(),
+            file: file.into(),
+            mode,
+            form,
+            elsewhere: Vec::new(),
+            ifstate: None,
+            refusal: None,
+            origin: Origin::default(),
+        }
+    }
+
     /// Returns the interface.
     pub(super) fn interface(&self) -> &Rc<str> {
         &self.interface
@@ -130,7 +126,8 @@ impl Store {
                 "cannot use purge with networkmanager: its profile does not tell our addresses from yours; leave purge or persist out",
             ));
         }
-        Ok(self)
+        let origin = Origin::of(&self.file)?;
+        Ok(Self { origin, ..self })
     }
 
     fn content(&self) -> Result<String> {
@@ -149,7 +146,8 @@ impl Store {
             stored.iter().map(|(alias, address)| entry(alias, address, &self.file)).collect();
         if let Some(ifstate) = &self.ifstate {
             // A label is that of the address which is stored under it, until that is replaced.
-            let taken: Vec<_> = stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
+            let taken: HashSet<_> =
+                stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
             let wish = |wish: &Wish| Some((wish.wanted()?, wish.applied(None)?));
             let is_free = |(alias, address): &(Alias, Address)| {
                 alias.interface == self.interface
@@ -171,8 +169,17 @@ impl Store {
         stored(now, &self.file).map(entry).collect()
     }
 
-    /// Brings what `then` has there, and what ifupdown takes for up, to what `layer` has.
-    pub(super) fn bring(&self, then: &mut State<InterfaceAlias>, layer: &State<InterfaceAlias>) {
+    /// Brings what `then` has there, and what ifupdown takes for up, to what `layer` has, or returns an error if `wishes` want
+    /// something there and the manager cannot have all of the names.
+    pub(super) fn bring(
+        &self,
+        then: &mut State<InterfaceAlias>,
+        layer: &State<InterfaceAlias>,
+        wishes: &[Wish],
+    ) -> Result<()> {
+        if wishes.iter().any(|wish| wish.present) {
+            addresses(layer).try_for_each(|(alias, address)| self.takes_names(alias, address))?;
+        }
         then.retain(|item, _| item.stored_in(&self.file).is_none());
         then.extend(addresses(layer).map(|(alias, address)| entry(alias, address, &self.file)));
         if let Some(ifstate) = &self.ifstate {
@@ -180,17 +187,40 @@ impl Store {
             then.retain(|item, _| item.stored_in(ifstate.file()).is_none());
             then.extend(up.map(|(alias, address)| entry(&alias, &address, ifstate.file())));
         }
+        Ok(())
+    }
+
+    /// Returns an error if what reads the file, which no name gets into with NetworkManager, would take a name for more.
+    fn takes_names(&self, alias: &Alias, address: &Address) -> Result<()> {
+        let label = label(alias, address);
+        let refuse = |what: &str, name: &str, act: &str| {
+            let why = format!(
+                "what reads its files, a shell among them, may take the {what} {name:?} for more than a name; {act} (of letters, digits and {} alone), or leave persist out",
+                label::SIGNS
+            );
+            Err(self.refuse(alias, &why))
+        };
+        match label {
+            _ if self.manager == Persist::NetworkManager => Ok(()),
+            _ if !label::is_plain(&alias.interface) => {
+                refuse("name", &alias.interface, "rename the interface")
+            }
+            Some(label) if !label::is_plain(&label) => refuse("label", &label, "use another label"),
+            _ => Ok(()),
+        }
     }
 
     /// Returns an error if the plan puts something there that the manager cannot keep or that the person has put there
     /// already; else what the person should know.
     pub(super) fn review(&self, plan: &Plan<InterfaceAlias>, wishes: &[Wish]) -> Result<Vec<String>> {
         let content = self.content()?;
+        let others = Others::read(&self.elsewhere, &*self.form)?;
         let mut is_used = false;
+        self.is_open(&content, plan)?;
         for (alias, before, after) in self.changes(plan) {
             let Some(address) = after else { continue };
             is_used = true;
-            self.permits(&content, alias, address, before.is_none())?;
+            self.permits(&others, alias, address, before.is_none())?;
         }
         if let Some(after) = self.planned(&content, plan)?
             && let Some(why) = self.form.loss(&content, &after)
@@ -199,18 +229,34 @@ impl Store {
         }
         let mut warnings: Vec<String> = self.form.warning().filter(|_| is_used).into_iter().collect();
         for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
-            warnings.extend(self.comes_back(wish)?);
+            warnings.extend(others.bring_back(wish));
         }
         Ok(warnings)
     }
 
+    /// Returns an error if the plan puts addresses there of a family that has none there.
+    fn is_open(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<()> {
+        let put = |is_ipv6| {
+            let is_of = |alias: &Alias| alias.address.is_ipv6() == is_ipv6;
+            self.changes(plan).find(|(alias, _, after)| after.is_some() && is_of(alias))
+        };
+        for is_ipv6 in [false, true] {
+            if let Some((alias, ..)) = put(is_ipv6)
+                && let Some(why) = self.form.closed(content, is_ipv6)
+            {
+                return Err(self.refuse(alias, &why));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns an error if an address cannot be kept there, or is new there and the person's elsewhere.
-    fn permits(&self, content: &str, alias: &Alias, address: &Address, is_new: bool) -> Result<()> {
-        if let Some(why) = self.form.refusal(content, alias, address) {
+    fn permits(&self, others: &Others, alias: &Alias, address: &Address, is_new: bool) -> Result<()> {
+        if let Some(why) = self.refusal.clone().or_else(|| self.form.refusal(alias, address)) {
             return Err(self.refuse(alias, &why));
         }
         let label = label(alias, address);
-        match self.brought_elsewhere(Some(alias.address), label.as_deref())?.filter(|_| is_new) {
+        match others.bring(Some(alias.address), label.as_deref()).filter(|_| is_new) {
             None => Ok(()),
             Some(path) => Err(self.refuse(
                 alias,
@@ -226,28 +272,6 @@ impl Store {
         Error::invalid(format!("cannot keep {alias} with {}: {why}", self.manager.word()))
     }
 
-    /// Returns a warning if what is to be gone is in a file that is not ours.
-    fn comes_back(&self, wish: &Wish) -> Result<Option<String>> {
-        let label = wish.label.as_ref().filter(|_| wish.address.is_none()).map(Label::text);
-        let warn = |path: &Path| {
-            let what = wish
-                .address
-                .map_or_else(|| label.unwrap_or_default().to_owned(), |address| address.to_string());
-            format!("{what} is in {}, which we did not write, so a boot brings it back", path.display())
-        };
-        Ok(self.brought_elsewhere(wish.address, label)?.map(warn))
-    }
-
-    /// Returns the file other than ours that brings `address`, or any under `label`.
-    fn brought_elsewhere(&self, address: Option<IpAddr>, label: Option<&str>) -> Result<Option<&Path>> {
-        for path in &self.elsewhere {
-            if self.form.brings(&foreign(path)?, address, label) {
-                return Ok(Some(path));
-            }
-        }
-        Ok(None)
-    }
-
     /// Writes what `plan` says about the file at `path`, if that is its own or ifupdown's state.
     pub(super) fn write(&self, path: &Path, plan: &Plan<InterfaceAlias>) -> Result<()> {
         match &self.ifstate {
@@ -260,7 +284,7 @@ impl Store {
     fn write_own(&self, plan: &Plan<InterfaceAlias>) -> Result<()> {
         match self.planned(&self.content()?, plan)? {
             None => Ok(()),
-            Some(text) if text.is_empty() => self.withdraw(),
+            Some(text) if text.is_empty() => self.origin.restore(&self.file, self.mode),
             Some(text) => file::replace(&self.file, text.as_bytes(), self.mode),
         }
     }
@@ -285,17 +309,6 @@ impl Store {
         Ok(addresses)
     }
 
-    /// Removes the file, and the directory that is only for drop-ins like it if that was the last.
-    fn withdraw(&self) -> Result<()> {
-        file::withdraw(&self.file)?;
-        let directory = self.file.parent().unwrap_or(Path::new("/"));
-        if directory.as_os_str().as_encoded_bytes().ends_with(b".network.d") {
-            // One with something in it stays.
-            let _ = std::fs::remove_dir(directory);
-        }
-        Ok(())
-    }
-
     /// Tells the running manager of what was carried out, as far as it needs that; returns what the person should know.
     pub(super) fn tell(&self, plan: &Plan<InterfaceAlias>) -> Option<String> {
         let changes: Vec<_> = self.changes(plan).collect();
@@ -310,6 +323,21 @@ impl Store {
     ) -> impl Iterator<Item = (&'a Alias, Option<&'a Address>, Option<&'a Address>)> {
         changes(plan, &self.file)
     }
+}
+
+/// Returns warnings of what stays in a file of ours that nothing may be kept in.
+pub(super) fn hazards(stores: &[Store], plan: &Plan<InterfaceAlias>) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for store in stores {
+        let Some(why) = &store.refusal else { continue };
+        if !store.after(&store.content()?, plan)?.is_empty() {
+            warnings.push(format!(
+                "{} puts the next boot at risk, and state absent removes it: {why}",
+                store.file.display()
+            ));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Returns the addresses that a state has in `file`.
@@ -333,48 +361,6 @@ fn changes<'a>(
 
 fn entry(alias: &Alias, address: &Address, file: &Rc<Path>) -> (Item, Value) {
     (Item::stored(Key::Address(alias.clone()), file), Value::Address(address.clone()))
-}
-
-/// Returns an address as a file has it that says no more than the address and its prefix length.
-fn plain(interface: &Rc<str>, address: IpAddr, prefix: u8) -> (Alias, Address) {
-    (Alias::new(interface, address, prefix), Address::new(interface, address, prefix))
-}
-
-/// Returns an address and its prefix length as files have them: `192.0.2.10/24`.
-fn cidr(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, prefix) = text.split_once('/')?;
-    let address: IpAddr = address.trim().parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    Some((address, prefix.trim().parse().ok().filter(|prefix| *prefix <= most)?))
-}
-
-/// Returns `192.0.2.10/24`.
-fn words(alias: &Alias, address: &Address) -> String {
-    format!("{}/{}", alias.address, address.set.prefix)
-}
-
-/// Returns the label of an address if it is another one than the interface's name, which an address has by itself.
-fn label(alias: &Alias, address: &Address) -> Option<String> {
-    let label = address.set.label.as_ref()?.to_string_lossy().into_owned();
-    (*label != *alias.interface).then_some(label)
-}
-
-/// Returns the first option that was given for an address and that is not among those which a manager keeps.
-fn not_kept(alias: &Alias, address: &Address, kept: &[&str]) -> Option<String> {
-    let usual = Address::new(&alias.interface, alias.address, address.set.prefix).set;
-    let set = &address.set;
-    let options = [
-        ("label", set.label != usual.label),
-        ("broadcast", set.broadcast != usual.broadcast),
-        ("scope", set.scope != usual.scope),
-        ("peer", set.peer != usual.peer),
-        ("metric", set.metric != usual.metric),
-        ("preferred_lft", set.deprecated != usual.deprecated),
-        ("noprefixroute", set.noprefixroute != usual.noprefixroute),
-        ("nodad", set.nodad != usual.nodad),
-    ];
-    let lost = options.iter().find(|(option, is_given)| *is_given && !kept.contains(option));
-    lost.map(|(option, _)| format!("it keeps no {option}; leave that out, or leave persist out"))
 }
 
 /// Returns a warning that a running manager, which has read the files before, may set again what is gone.

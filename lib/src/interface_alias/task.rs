@@ -1,7 +1,6 @@
 //! The task about aliases, and how it is opened on a host.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,13 +9,13 @@ use serde::Deserialize;
 
 use super::kernel::Kernel;
 use super::options::{self, Options, Wish};
-use super::persistence::{self, Device, Store};
+use super::persistence::{self, Device};
 use super::purge::Purger;
 use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, netns};
 
 /// What a person wants of addresses of interfaces.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,15 +35,13 @@ impl crate::resource::Task for Task {
 
     fn open(self, mode: Mode, root: &Root) -> Result<InterfaceAlias> {
         let Self(options) = self;
-        if let Some(namespace) = &options.netns {
-            namespace.enter(root)?;
-        }
+        let entered = options.netns.as_ref().map(|namespace| namespace.enter(root)).transpose()?;
         let kernel = Kernel::connect()?;
         if mode == Mode::Apply {
             options.wait_for_interfaces(&kernel)?;
         }
         let lock = match mode {
-            Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
+            Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
         let found = options.look_up(&kernel)?;
@@ -53,7 +50,8 @@ impl crate::resource::Task for Task {
             return Err(missing(name));
         }
         let wishes = options.named(&found)?;
-        let stores = options.stores(root, &found, &awaited)?;
+        let devices = options.devices(&found, &awaited, &wishes);
+        let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
         let interfaces = found.into_values().map(|link| link.name).collect();
         let purger = Purger::find(options.purge)?;
         let root = root.clone();
@@ -107,18 +105,17 @@ impl Options {
         contradiction::fit_together(wishes)
     }
 
-    /// Returns where a boot finds the addresses, if the task is about that. What is waited for has no manager yet.
-    fn stores(&self, root: &Root, found: &Links, awaited: &[Rc<str>]) -> Result<Vec<Store>> {
-        let device = |name: &Rc<str>| match found.get(name) {
-            Some(link) => Device { name: link.name.clone(), index: Some(link.index) },
-            None => Device { name: name.clone(), index: None },
+    /// Returns the interfaces whose addresses a boot may have to find. What is waited for has no manager yet.
+    fn devices(&self, found: &Links, awaited: &[Rc<str>], wishes: &[Wish]) -> Vec<Device> {
+        let names = self.interfaces().into_iter().filter(|name| !awaited.contains(name));
+        let own = |name: &Rc<str>| match found.get(name) {
+            Some(link) => (link.name.clone(), Some(link.index)),
+            None => (name.clone(), None),
         };
-        let mut names = self.interfaces();
-        names.retain(|name| !awaited.contains(name));
-        let mut devices: Vec<_> = names.into_iter().map(device).collect();
-        devices.sort_by(|one, other| one.name.cmp(&other.name));
-        devices.dedup_by(|one, other| one.name == other.name);
-        persistence::stores(root, self.persist, self.purge, &devices)
+        // Two names may lead to one interface.
+        let interfaces: BTreeMap<_, _> = names.map(own).collect();
+        let is_needed = |name: &Rc<str>| wishes.iter().any(|wish| wish.present && wish.interface == *name);
+        interfaces.iter().map(|(name, index)| Device::new(name, *index, is_needed(name))).collect()
     }
 }
 

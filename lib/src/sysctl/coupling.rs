@@ -2,10 +2,12 @@
 //! (`inet_forward_change`) and net/ipv6/addrconf.c.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 use super::runtime::ProcSys;
 use super::{Item, Key, Setting, Sysctl, Value};
-use crate::file;
 use crate::resource::{Change, Layer, Plan, State};
 use crate::root::Root;
 use crate::{Error, Result};
@@ -175,8 +177,7 @@ pub(super) fn keeps_routes(root: &Root, kernel: &ProcSys, plan: &Plan<Sysctl>) -
     let Some(key) = plan.iter().find_map(|(item, change)| forwarding_on(item, change)) else {
         return Ok(());
     };
-    let table = file::read(&root.at("/proc/thread-self/net/ipv6_route"))?.unwrap_or_default();
-    for device in advertised(&String::from_utf8_lossy(&table)) {
+    for device in advertised(&root.at("/proc/thread-self/net/ipv6_route"))? {
         let accept = Key::at(format!("net/ipv6/conf/{device}/accept_ra"));
         let planned = plan.get(&Item::kernel(accept.clone())).and_then(|change| change.after.clone());
         let setting = match planned {
@@ -202,15 +203,24 @@ fn forwarding_on<'a>(item: &'a Item, change: &Change<Value>) -> Option<&'a Key> 
 }
 
 /// Returns the devices with a default route from a router advertisement: the flag RTF_DEFAULT (linux/ipv6_route.h)
-/// in the ninth field of /proc/net/ipv6_route; the tenth is the device.
-fn advertised(routes: &str) -> BTreeSet<&str> {
+/// in the ninth field of /proc/net/ipv6_route; the tenth is the device. A router has millions of lines, so they are read singly.
+fn advertised(routes: &Path) -> Result<BTreeSet<String>> {
     const RTF_DEFAULT: u32 = 0x0001_0000;
     fn device(line: &str) -> Option<&str> {
         let mut fields = line.split_whitespace().skip(8);
         let flags = u32::from_str_radix(fields.next()?, 16).ok()?;
         fields.next().filter(|_| flags & RTF_DEFAULT != 0)
     }
-    routes.lines().filter_map(device).collect()
+    let failed = || Error::path::<io::Error>("read", routes);
+    let file = match File::open(routes) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        opened => opened.map_err(failed())?,
+    };
+    let mut devices = BTreeSet::new();
+    for line in BufReader::new(file).lines() {
+        devices.extend(device(&line.map_err(failed())?).map(ToOwned::to_owned));
+    }
+    Ok(devices)
 }
 
 /// Returns warnings about ARP parameters that are set where no packet is seen to use them.

@@ -9,11 +9,15 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use crate::Error;
+use crate::error::brief;
 
 /// The name of a parameter; what exists is a path that cannot leave /proc/sys and a name that cannot break a line.
 /// A copy shares the text, as one task may carry hundreds of names through several states.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Rc<str>);
+
+/// The longest name, in bytes; those of the kernel have a tenth of that.
+const MOST: usize = 1000;
 
 impl Key {
     /// Returns the path below /proc/sys.
@@ -78,6 +82,12 @@ impl FromStr for Key {
     fn from_str(name: &str) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
         let name = name.trim();
+        if name.len() > MOST {
+            return Err(Error::invalid(format!(
+                "cannot use the name {}: it is longer than {MOST} bytes, and no parameter's is; give a whole name like net.ipv4.ip_forward",
+                brief(name)
+            )));
+        }
         let path = path_of(name);
         if path.is_empty() {
             return Err(Error::invalid("name cannot be blank"));

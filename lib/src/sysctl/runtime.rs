@@ -13,16 +13,13 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::{Key, Setting};
+use super::{Key, Setting, value};
 use crate::error::brief;
 use crate::root::Root;
 use crate::{Error, Result};
 
 /// Room for any value but long lists; and what one write can carry of these (proc_do_large_bitmap).
 const PAGE: usize = 4096;
-
-/// Room for the longest list: every second port, with five digits and a comma each.
-const LONGEST: usize = 256 * 1024;
 
 /// Returns all of a value; what does not fit into one read is lost, so one that came close is read again with more room.
 fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
@@ -31,7 +28,7 @@ fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
     if length <= PAGE / 2 {
         return Ok(page[..length].to_vec());
     }
-    let mut text = vec![0; LONGEST];
+    let mut text = vec![0; value::MOST];
     let length = file.read_at(&mut text, 0)?;
     text.truncate(length);
     Ok(text)

@@ -99,14 +99,17 @@ pub(super) fn edited(content: &[u8], edits: &BTreeMap<&str, &[Line]>) -> Vec<u8>
     // What is added at the end must not run into a last line that has no line feed.
     let ended = ended || lines.last().is_some_and(|line| managed(line));
     lines.retain(|line| !managed(line));
+    let mut others = lines.into_iter();
     let (mut kept, added): (Vec<&Line>, Vec<&Line>) =
         edits.values().copied().flatten().partition(|line| line.at.is_some());
     kept.sort_by_key(|line| line.at);
+    let mut lines: Vec<&[u8]> = Vec::new();
     for line in kept {
-        let at = line.at.unwrap_or(usize::MAX).min(lines.len());
-        lines.insert(at, &line.bytes);
+        let above = line.at.unwrap_or(usize::MAX).saturating_sub(lines.len());
+        lines.extend(others.by_ref().take(above));
+        lines.push(&line.bytes);
     }
-    lines.extend(added.iter().map(|line| line.bytes.as_slice()));
+    lines.extend(others.chain(added.iter().map(|line| line.bytes.as_slice())));
     let mut text = lines.join(&b'\n');
     if !lines.is_empty() && (ended || !added.is_empty()) {
         text.push(b'\n');

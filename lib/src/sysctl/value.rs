@@ -107,6 +107,9 @@ impl<'de> Deserialize<'de> for Words {
 /// Parameters whose lists have commas between; those of all others have white space.
 const WITH_COMMAS: [&str; 2] = ["net/ipv4/ip_local_reserved_ports", "net/ipv4/vs/est_cpulist"];
 
+/// The longest value, in bytes: room for the longest list, every second port with five digits and a comma each.
+pub(super) const MOST: usize = 256 << 10;
+
 /// Returns the value of `key` that a person means, or why it cannot be one.
 pub(super) fn checked(key: &Key, words: &Words) -> Result<String> {
     let comma = if WITH_COMMAS.contains(&key.path()) { "," } else { " " };
@@ -114,6 +117,12 @@ pub(super) fn checked(key: &Key, words: &Words) -> Result<String> {
         Words::One(word) => meant(key, &word.0),
         Words::List(words) => words.iter().map(|word| meant(key, &word.0)).collect::<Vec<_>>().join(comma),
     };
+    if text.len() > MOST {
+        return Err(Error::invalid(format!(
+            "cannot set {key}: its value is longer than {} KiB, and the kernel takes no such value; give a shorter one",
+            MOST >> 10
+        )));
+    }
     if text.contains(['\n', '\r', '\0']) {
         return Err(Error::invalid(format!(
             "cannot set {key}: its value has a line break or a zero byte in it; take it out"

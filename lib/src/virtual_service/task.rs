@@ -1,7 +1,6 @@
 //! The task about services, and how it is opened on a host.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Deserialize;
 
@@ -11,7 +10,7 @@ use super::options::{self, Options};
 use crate::file::Lock;
 use crate::resource::Mode;
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, netns};
 
 /// What a person wants of virtual services.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,11 +30,9 @@ impl crate::resource::Task for Task {
 
     fn open(self, mode: Mode, root: &Root) -> Result<VirtualService> {
         let Self(options) = self;
-        if let Some(namespace) = &options.netns {
-            namespace.enter(root)?;
-        }
+        let entered = options.netns.as_ref().map(|namespace| namespace.enter(root)).transpose()?;
         let lock = match mode {
-            Mode::Apply => Some(Lock::on(Path::new("/proc/thread-self/ns/net"))?),
+            Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
         let table = Ipvs::new(root);

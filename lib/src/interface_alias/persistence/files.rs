@@ -1,34 +1,92 @@
 //! What a manager leaves in files, read so that what cannot be read is an error and never taken for absent.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
 
 use crate::file;
 use crate::{Error, Result};
 
+/// As the shell and glob(7) match a name: no sign but a dot stands for a leading dot, so that no hidden file is found.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
 /// Returns the files that match a pattern, in order.
 pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
-    let paths = glob::glob(&pattern.display().to_string()).into_iter().flatten();
-    paths.map(|path| path.map_err(|error| Error::path("read", pattern)(error))).collect()
+    let mut paths = vec![PathBuf::new()];
+    for part in pattern.components() {
+        let part = part.as_os_str();
+        match part.to_str().filter(|text| text.contains(['*', '?', '['])).map(Pattern::new) {
+            Some(Ok(pattern)) => paths = children(&paths, &pattern)?,
+            _ => paths.iter_mut().for_each(|path| path.push(part)),
+        }
+    }
+    only(paths, is_there)
+}
+
+/// Returns what is in these directories by a name that matches.
+fn children(directories: &[PathBuf], pattern: &Pattern) -> Result<Vec<PathBuf>> {
+    let found = directories.iter().map(|directory| listing(directory)).collect::<Result<Vec<_>>>()?;
+    let matches = |path: &PathBuf| pattern.matches_with(&name(path), OPTIONS);
+    Ok(found.into_iter().flatten().filter(matches).collect())
+}
+
+/// Returns the paths of which `is_so` holds.
+fn only(paths: Vec<PathBuf>, is_so: impl Fn(&Path) -> Result<bool>) -> Result<Vec<PathBuf>> {
+    let kept = paths.into_iter().map(|path| Ok(is_so(&path)?.then_some(path)));
+    kept.filter_map(Result::transpose).collect()
+}
+
+/// Returns the last part of a path.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Returns whether there is such a file.
 pub(super) fn is_there(path: &Path) -> Result<bool> {
-    path.try_exists().map_err(Error::path("look for", path))
+    unless_absent("look for", path, path.metadata()).map(|found| found.is_some())
 }
 
-/// Returns the paths in a directory, none if there is no such directory.
+/// Returns whether `path` leads to a directory.
+pub(super) fn is_directory(path: &Path) -> Result<bool> {
+    unless_absent("look for", path, path.metadata()).map(|found| found.is_some_and(|found| found.is_dir()))
+}
+
+/// Returns where a symbolic link leads, nothing if `path` is none.
+pub(super) fn link(path: &Path) -> Result<Option<PathBuf>> {
+    match path.read_link() {
+        // What it gives for what is no link (readlink(2)).
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(None),
+        link => unless_absent("follow", path, link),
+    }
+}
+
+/// Returns the paths in a directory but hidden ones, none if there is no such directory.
 pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::path("read", directory))?,
-    };
+    let paths = listing(directory)?;
+    Ok(paths.into_iter().filter(|path| !name(path).starts_with('.')).collect())
+}
+
+fn listing(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = unless_absent("read", directory, directory.read_dir())?;
     let mut paths: Vec<_> = entries
+        .into_iter()
+        .flatten()
         .map(|entry| entry.map(|entry| entry.path()).map_err(Error::path("read", directory)))
         .collect::<Result<_>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// Returns what a look at `path` brought, nothing if there is no such file. Below what is no directory none can be; every other
+/// failure, as a link that leads to itself, tells nothing about that.
+fn unless_absent<T>(act: &'static str, path: &Path, look: io::Result<T>) -> Result<Option<T>> {
+    match look {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        look => look.map(Some).map_err(Error::path(act, path)),
+    }
 }
 
 /// Returns the content of a file, nothing if there is none.
@@ -40,7 +98,7 @@ pub(super) fn text(path: &Path) -> Result<String> {
 
 /// Returns the content of a file that is only looked at, nothing if there is none; a comment in it may be no UTF-8.
 pub(super) fn foreign(path: &Path) -> Result<String> {
-    let content = file::read(path)?.unwrap_or_default();
+    let content = file::foreign(path)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 

@@ -3,8 +3,9 @@
 //! ifupdown adds an alias that it does not take for up, and fails because the address is there. So it has to know of an
 //! alias that we have added.
 
-use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::sleep;
@@ -54,7 +55,8 @@ impl IfState {
 
     /// Returns those of `possible` that ifupdown takes for up.
     pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
-        let lines = text(&self.file)?;
+        let content = text(&self.file)?;
+        let lines: HashSet<&str> = content.lines().collect();
         let mut known = Addresses::new();
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
@@ -66,8 +68,8 @@ impl IfState {
     }
 
     /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
-    fn knows(&self, lines: &str, label: &str) -> Result<bool> {
-        let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
+    fn knows(&self, lines: &HashSet<&str>, label: &str) -> Result<bool> {
+        let is_listed = lines.contains(&*format!("{label}={label}"));
         Ok(is_listed && text(&self.own_file(label))?.trim() == label)
     }
 
@@ -84,26 +86,35 @@ impl IfState {
         let _lock = self.lock()?;
         let kept: BTreeSet<String> =
             stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
-        gone.difference(&kept).try_for_each(|label| self.set(label, false))?;
-        up.iter().try_for_each(|label| self.set(label, true))
+        gone.retain(|label| !kept.contains(label) && !up.contains(label));
+        self.set(&gone, &up)
     }
 
-    fn set(&self, label: &str, is_up: bool) -> Result<()> {
-        let line = format!("{label}={label}\n");
-        let lines = text(&self.file)?;
-        if is_up && self.knows(&lines, label)? {
-            return Ok(());
+    /// Takes `gone` out of the main file, with the files of their own, and puts `up` in.
+    fn set(&self, gone: &BTreeSet<String>, up: &BTreeSet<String>) -> Result<()> {
+        let content = text(&self.file)?;
+        let lines: HashSet<&str> = content.lines().collect();
+        let mut new = BTreeSet::new();
+        for label in up {
+            if !self.knows(&lines, label)? {
+                new.insert(label);
+            }
         }
-        let others: String = lines.split_inclusive('\n').filter(|old| *old != line).collect();
-        let own = self.own_file(label);
-        if !is_up {
-            file::remove(&own)?;
-            return file::replace(&self.file, others.as_bytes(), file::MODE);
-        }
-        let written = file::replace(&own, format!("{label}\n").as_bytes(), file::MODE)
-            .and_then(|()| file::replace(&self.file, (others + &line).as_bytes(), file::MODE));
-        // One without the other is no entry, so nobody would take it away.
-        written.inspect_err(|_| drop(self.set(label, false)))
+        let changed: HashSet<String> =
+            gone.iter().chain(new.iter().copied()).map(|label| format!("{label}={label}")).collect();
+        let others: String =
+            content.lines().filter(|line| !changed.contains(*line)).map(|line| format!("{line}\n")).collect();
+        let added: String = new.iter().map(|label| format!("{label}={label}\n")).collect();
+        gone.iter().try_for_each(|label| file::remove(&self.own_file(label)))?;
+        let replace = |text: &str| file::replace(&self.file, text.as_bytes(), file::MODE);
+        let own = |label: &&String| {
+            file::replace(&self.own_file(label), format!("{label}\n").as_bytes(), file::MODE)
+        };
+        new.iter().try_for_each(own).and_then(|()| replace(&(others.clone() + &added))).inspect_err(|_| {
+            // One without the other is no entry, so nobody would take it away.
+            new.iter().for_each(|label| drop(file::remove(&self.own_file(label))));
+            drop(replace(&others));
+        })
     }
 
     /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.
@@ -111,13 +122,17 @@ impl IfState {
         const PATIENCE: Duration = Duration::from_secs(30);
         const PAUSE: Duration = Duration::from_millis(20);
         let path = self.file.with_file_name(".ifstate.lock");
+        let mut options = OpenOptions::new();
         let file =
-            OpenOptions::new().append(true).create(true).open(&path).map_err(Error::path("open", &path))?;
+            options.append(true).create(true).mode(0o600).open(&path).map_err(Error::path("open", &path))?;
+        // Who can open it can keep it, also from ifupdown, which leaves the mode as it is and makes it readable by all.
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(Error::path("lock", &path))?;
         let end = Instant::now() + PATIENCE;
         loop {
             match fcntl(&file, FcntlArg::F_SETLK(&WHOLE)) {
                 Ok(_) => return Ok(file),
                 Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) if Instant::now() < end => sleep(PAUSE),
+                Err(Errno::EAGAIN | Errno::EACCES) => return Err(file::held(&path, &file)),
                 Err(error) => return Err(Error::path("lock", &path)(error)),
             }
         }

@@ -1,15 +1,19 @@
 //! ifupdown: a file of our own beside the person's stanzas, interfaces(5).
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{foreign, inside, is_there, matching};
+use super::brought::Brought;
+use super::files::{foreign, inside, is_directory, is_there, matching, name};
 use super::ifstate::IfState;
+use super::ifup::Program;
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
+    not_ours, plain, words,
 };
-use crate::{Error, Result};
+use crate::{Result, file};
 
 const INTERFACES: &str = "etc/network/interfaces";
 
@@ -32,29 +36,31 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     if !(has_stanza || is_up && &*device.name == "lo") {
         return Ok(None);
     }
-    if !files.paths.contains(&ours) && !files.would_read(&ours) {
-        return Err(Error::invalid(format!(
-            "cannot keep addresses of {} with ifupdown: {} does not read {}; add the line: source /etc/network/interfaces.d/*",
-            device.name,
+    let unread = || {
+        format!(
+            "{} does not read {}; add the line: source /etc/network/interfaces.d/*",
             root.join(INTERFACES).display(),
             ours.display()
-        )));
-    }
-    Ok(Some(Store {
-        manager: Persist::Ifupdown,
-        interface: device.name.clone(),
-        elsewhere: files.paths.into_iter().filter(|path| *path != ours).collect(),
-        file: ours.into(),
-        mode: 0o644,
-        form: Box::new(Stanzas { interface: device.name.clone() }),
-        ifstate: IfState::find(&root.join("run/network"))?,
-    }))
+        )
+    };
+    let is_read = files.paths.contains(&ours) || files.would_read(&ours);
+    let refusal = Program::of(root, &device.name)?.refusal().or_else(|| (!is_read).then(unread));
+    let elsewhere = files.paths.into_iter().filter(|path| *path != ours).collect();
+    let ifstate = IfState::find(&root.join("run/network"))?;
+    let form = Box::new(Stanzas { interface: device.name.clone() });
+    let store = Store::new(Persist::Ifupdown, device, ours, file::MODE, form);
+    Ok(Some(Store { elsewhere, ifstate, refusal, ..store }))
 }
 
 /// Returns the name of our file for an interface; `source-directory` reads only names of these letters.
 fn file_name(interface: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
     format!("lvs-host-{}", interface.chars().map(letter).collect::<String>())
+}
+
+/// Returns whether `source-directory` reads a file of such a name, interfaces(5).
+fn has_plain_name(path: &Path) -> bool {
+    name(path).chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
 }
 
 /// The files that ifupdown reads, and the patterns that led to them.
@@ -79,9 +85,9 @@ impl Files {
     /// Takes up what a line tells to read.
     fn follow(&mut self, root: &Path, line: &str) -> Result<()> {
         let mut words = line.split_whitespace();
-        let suffix = match words.next() {
-            Some("source") => "",
-            Some("source-directory") => "/*",
+        let (suffix, is_read): (&str, fn(&Path) -> bool) = match words.next() {
+            Some("source") => ("", |_| true),
+            Some("source-directory") => ("/*", has_plain_name),
             _ => return Ok(()),
         };
         for word in words {
@@ -89,7 +95,7 @@ impl Files {
             let pattern: PathBuf = root.join("etc/network").join(inside(root, word)).components().collect();
             let pattern = pattern.display().to_string() + suffix;
             for path in matching(Path::new(&pattern))? {
-                if !path.is_dir() && !self.paths.contains(&path) {
+                if is_read(&path) && !is_directory(&path)? && !self.paths.contains(&path) {
                     self.paths.push(path);
                 }
             }
@@ -118,14 +124,18 @@ impl Files {
 
 impl Form for Stanzas {
     fn read(&self, content: &str) -> Result<Addresses, String> {
-        let mut stanzas: Vec<(Option<&str>, Vec<Setting>)> = Vec::new();
+        let mut stanzas: Vec<(&str, Vec<Setting>)> = Vec::new();
+        let mut started = Vec::new();
         for line in content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let header: Vec<&str> = rest.split_whitespace().collect();
             match (word, header.as_slice(), stanzas.last_mut()) {
-                ("auto", ..) => {}
-                ("iface", [name, "inet", "static"] | [name, "inet6", "manual"], _) => {
-                    stanzas.push(((**name != *self.interface).then_some(*name), Vec::new()));
+                ("auto", names, _) => started.extend(names.iter().map(|name| (*name, line))),
+                ("iface", [name, "inet", "static"], _) if self.is_name(name) => {
+                    stanzas.push((name, Vec::new()));
+                }
+                ("iface", [name, "inet6", "manual"], _) if **name == *self.interface => {
+                    stanzas.push((name, Vec::new()));
                 }
                 ("address" | "broadcast" | "scope" | UP | DOWN, _, Some((_, settings))) => {
                     settings.push((word, rest))
@@ -133,7 +143,11 @@ impl Form for Stanzas {
                 _ => return Err(not_ours(line)),
             }
         }
-        stanzas.into_iter().map(|(label, settings)| self.address(label, &settings)).collect()
+        let own: HashSet<&str> = stanzas.iter().map(|(name, _)| *name).chain([&*self.interface]).collect();
+        if let Some((_, line)) = started.iter().find(|(name, _)| !own.contains(name)) {
+            return Err(not_ours(line));
+        }
+        each_once(stanzas.into_iter().map(|(name, settings)| self.address(name, &settings)))
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
@@ -150,7 +164,7 @@ impl Form for Stanzas {
         text + &addresses.iter().map(|(alias, address)| stanza(alias, address)).collect::<String>()
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         const KEPT: &[&str] = &["label", "broadcast", "scope"];
         const KEPT_OF_IPV6: &[&str] = &["preferred_lft", "nodad"];
         let IpAddr::V4(_) = alias.address else { return not_kept(alias, address, KEPT_OF_IPV6) };
@@ -166,22 +180,25 @@ impl Form for Stanzas {
         not_kept(alias, address, KEPT)
     }
 
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-        whole_lines(content).lines().any(|line| {
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
+        for line in whole_lines(content).lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let is_it = |word: &&str| {
-                Some(*word) == label
-                    || address.is_some() && word.split('/').next().and_then(|ip| ip.parse().ok()) == address
-            };
-            match words.as_slice() {
-                ["address", value, ..] => is_it(value),
-                ["iface", name, ..] => Some(*name) == label,
-                ["up" | "pre-up" | "post-up", command @ ..] => {
-                    is_about_addresses(command) && command.iter().any(is_it)
+            let found = match words.as_slice() {
+                ["address", value, ..] => std::slice::from_ref(value),
+                ["up" | "pre-up" | "post-up", command @ ..] if is_about_addresses(command) => command,
+                ["iface", name, ..] => {
+                    brought.label(name);
+                    continue;
                 }
-                _ => false,
+                _ => continue,
+            };
+            for word in found {
+                brought.address(word);
+                brought.label(word);
             }
-        })
+        }
+        brought
     }
 }
 
@@ -201,16 +218,21 @@ fn is_about_addresses(command: &[&str]) -> bool {
 }
 
 impl Stanzas {
+    /// Returns whether a stanza is of the interface or of an alias of it.
+    fn is_name(&self, name: &str) -> bool {
+        name.strip_prefix(&*self.interface).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
     /// Returns the address of a stanza.
-    fn address(&self, label: Option<&str>, settings: &[Setting]) -> Result<(Alias, Address), String> {
+    fn address(&self, name: &str, settings: &[Setting]) -> Result<(Alias, Address), String> {
         let no_address = "a stanza has no address; remove the file";
         let first = settings.first().ok_or(no_address)?.1;
         let text = first.strip_prefix(ADD).unwrap_or(first).split(' ').next().unwrap_or_default();
         let (ip, prefix) = cidr(text).ok_or(no_address)?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         let set = &mut address.set;
-        if let Some(label) = label {
-            set.label = Some(label.into());
+        if name != &*self.interface {
+            set.label = Some(name.into());
         }
         for (word, value) in settings {
             match (*word, value.parse(), value.parse()) {
@@ -239,10 +261,6 @@ const DOWN: &str = "down";
 const ADD: &str = "ip -6 address replace ";
 const DEPRECATED: &str = " preferred_lft 0";
 const NODAD: &str = " nodad";
-
-fn not_ours(line: &str) -> String {
-    format!("we did not write its line `{line}`; move that to another file")
-}
 
 /// Returns the stanza of an address.
 fn stanza(alias: &Alias, address: &Address) -> String {

@@ -1,15 +1,15 @@
 //! Netplan: a file of our own whose lists are merged with the person's, netplan(5). It is JSON, which is YAML.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
-use super::files::{assignments, foreign, is_there, matching, text};
+use super::brought::Brought;
+use super::files::{assignments, foreign, is_there, text};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, network_manager, networkd,
-    not_kept, plain, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, network_manager,
+    networkd, not_kept, plain, words, yaml,
 };
 use crate::{Error, Result};
 
@@ -44,30 +44,34 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     if let Some(network) = networkd::network_file(root, index)?
         && let Some(id) = id_of(&network)
     {
-        let kind = kind(device, &made_as(root, device, &network, &id)?)?;
-        let warning = networkd::sharing(root, Persist::Netplan, device, &network)?;
-        let definition = Definition { warning, ..Definition::new(device, kind, id) };
-        return store(root, device, definition).map(Some);
+        let made_as = made_as(root, device, &network, &id)?;
+        let sharing = networkd::sharing(root, device, &network)?;
+        let definition =
+            Definition { warning: sharing.warning, ..Definition::new(device, kind(&made_as), id) };
+        return store(root, device, definition, sharing.refusal.or_else(|| unknown(&made_as))).map(Some);
     }
     let Some((id, made_as)) = network_manager::netplan_id(root, device)? else { return Ok(None) };
     let renderer = Renderer::NetworkManager;
-    let definition = Definition { renderer, ..Definition::new(device, kind(device, &made_as)?, id) };
-    store(root, device, definition).map(Some)
+    let definition = Definition { renderer, ..Definition::new(device, kind(&made_as), id) };
+    store(root, device, definition, unknown(&made_as)).map(Some)
 }
 
-/// Returns our file for an interface that is not there; it tells what Netplan calls that.
+/// Returns our file for an interface that is not there, or that Netplan does not configure any more.
 fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let content = text(&file(root, device))?;
-    let value: Value = serde_json::from_str(&body(&content)).unwrap_or_default();
-    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
-    let Some((kind, id)) = KINDS.iter().find_map(id_in) else { return Ok(None) };
-    store(root, device, Definition::new(device, kind, id.clone())).map(Some)
+    let file = file(root, device);
+    match stored_as(&file)? {
+        Some((kind, id)) => store(root, device, Definition::new(device, Some(kind), id), None).map(Some),
+        None if text(&file)?.is_empty() => Ok(None),
+        None => Err(Error::invalid(format!("cannot use {}: {NOT_OURS}", file.display()))),
+    }
 }
 
 /// Returns the file for lo.
 pub(super) fn for_lo(root: &Path, lo: &Device) -> Result<Store> {
-    store(root, lo, Definition::new(lo, KINDS[0], "lo".into()))
+    store(root, lo, Definition::new(lo, None, "lo".into()), None)
 }
+
+const NOT_OURS: &str = "we did not write it so; move what is yours to another file";
 
 const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
 
@@ -80,20 +84,25 @@ fn file(root: &Path, device: &Device) -> PathBuf {
     root.join("etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
 }
 
-fn store(root: &Path, device: &Device, definition: Definition) -> Result<Store> {
+/// Returns what a file of ours calls the device, by the key and the name in it.
+fn stored_as(file: &Path) -> Result<Option<(&'static str, String)>> {
+    let value: Value = serde_json::from_str(&body(&text(file)?)).unwrap_or_default();
+    let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
+    Ok(KINDS.iter().find_map(id_in).map(|(kind, id)| (kind, id.clone())))
+}
+
+/// Returns our file. One that calls the device otherwise than Netplan does now is read as it is, so that it can be removed.
+fn store(root: &Path, device: &Device, now: Definition, refusal: Option<String>) -> Result<Store> {
     let file = file(root, device);
-    let patterns = ["etc", "run", "lib"].map(|place| root.join(place).join("netplan/*.yaml"));
-    let all = patterns.iter().map(|pattern| matching(pattern)).collect::<Result<Vec<_>>>()?;
-    let elsewhere = all.into_iter().flatten().filter(|path| *path != file).collect();
-    Ok(Store {
-        manager: Persist::Netplan,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o600,
-        form: Box::new(definition),
-        elsewhere,
-        ifstate: None,
-    })
+    let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
+    let renamed = |(_, id): &(&str, String)| {
+        format!("{} has it as {id}, and Netplan has it as {} by now; remove it first", file.display(), now.id)
+    };
+    let refusal = refusal.or(stored.as_ref().map(renamed)).or(yaml::misplaced(root, &file, &now.id)?);
+    let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
+    let elsewhere = yaml::files(root)?.into_iter().filter(|path| *path != file).collect();
+    let form = Box::new(Definition { kind, id, ..now });
+    Ok(Store { elsewhere, refusal, ..Store::new(Persist::Netplan, device, file, 0o600, form) })
 }
 
 /// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
@@ -111,18 +120,22 @@ fn made_as(root: &Path, device: &Device, network: &Path, id: &str) -> Result<Str
 
 /// Returns the key under which Netplan has such devices. Under another one than the person's it would refuse all of its
 /// files, and a boot would bring no network.
-fn kind(device: &Device, made_as: &str) -> Result<&'static str> {
+fn kind(made_as: &str) -> Option<&'static str> {
     match made_as {
-        "ethernet" => Ok("ethernets"),
-        "bond" => Ok("bonds"),
-        "bridge" => Ok("bridges"),
-        "vlan" => Ok("vlans"),
-        "wlan" => Ok("wifis"),
-        other => Err(Error::invalid(format!(
-            "cannot keep addresses of {} with netplan: it is a {other}; write them into its own file, and leave persist out",
-            device.name
-        ))),
+        "ethernet" => Some("ethernets"),
+        "bond" => Some("bonds"),
+        "bridge" => Some("bridges"),
+        "vlan" => Some("vlans"),
+        "wlan" => Some("wifis"),
+        _ => None,
     }
+}
+
+/// Returns why nothing is kept for a device, if its key is not known.
+fn unknown(made_as: &str) -> Option<String> {
+    let is_known = kind(made_as).is_some();
+    (!is_known)
+        .then(|| format!("it is a {made_as}; write the address into its own file, and leave persist out"))
 }
 
 impl Form for Definition {
@@ -130,23 +143,20 @@ impl Form for Definition {
         if content.is_empty() {
             return Ok(Addresses::new());
         }
-        let not_ours = || "we did not write it so; move what is yours to another file".to_owned();
+        let not_ours = || NOT_OURS.to_owned();
         let body = body(content);
-        let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
-        let list = value["network"][self.kind][&self.id]["addresses"].take();
-        let list = list.as_array().ok_or_else(not_ours)?;
-        let addresses =
-            list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)).collect::<Result<_, _>>()?;
+        let value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
+        let list = value["network"][self.kind][&self.id]["addresses"].as_array().ok_or_else(not_ours)?;
+        let addresses = each_once(list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)))?;
         // Whatever else is in there would be lost.
-        let same = serde_json::from_str::<Value>(&body).is_ok_and(|old| old == self.value(&addresses));
-        if same { Ok(addresses) } else { Err(not_ours()) }
+        if value == self.value(&addresses) { Ok(addresses) } else { Err(not_ours()) }
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
         if addresses.is_empty() { String::new() } else { format!("{HEADER}{:#}\n", self.value(addresses)) }
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         match self.renderer {
             Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
             Renderer::NetworkManager => not_kept(alias, address, &[])
@@ -155,13 +165,15 @@ impl Form for Definition {
     }
 
     /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
         let lines = content.lines().filter_map(|line| line.split('#').next());
         let lines = lines.filter(|line| !["to:", "from:"].iter().any(|word| line.contains(word)));
-        lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])).any(|word| {
-            let ip = cidr(word.trim_end_matches(':')).map(|(ip, _)| ip);
-            ip.is_some() && ip == address || Some(word) == label
-        })
+        for word in lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])) {
+            brought.addresses.extend(cidr(word.trim_end_matches(':')).map(|(ip, _)| ip));
+            brought.label(word);
+        }
+        brought
     }
 
     fn warning(&self) -> Option<String> {
@@ -179,7 +191,8 @@ impl Form for Definition {
 }
 
 impl Definition {
-    fn new(device: &Device, kind: &'static str, id: String) -> Self {
+    fn new(device: &Device, kind: Option<&'static str>, id: String) -> Self {
+        let kind = kind.unwrap_or(KINDS[0]);
         Self { interface: device.name.clone(), kind, id, renderer: Renderer::Networkd, warning: None }
     }
 
@@ -222,6 +235,6 @@ fn entry(alias: &Alias, address: &Address) -> Value {
 
 #[cfg(test)]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
-    let device = Device { name: interface.clone(), index: None };
-    Box::new(Definition::new(&device, KINDS[0], id.to_owned()))
+    let device = Device::new(interface, None, false);
+    Box::new(Definition::new(&device, None, id.to_owned()))
 }

@@ -1,5 +1,6 @@
 //! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -19,6 +20,9 @@ const LO: &str = "lvs-host-lo.nmconnection";
 
 /// That profile without addresses: lo keeps its own.
 const LO_PROFILE: &str = "[connection]\nid=lvs-host-lo\ntype=loopback\ninterface-name=lo\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n";
+
+/// The sections that have addresses, by family.
+const SECTIONS: [&str; 2] = ["ipv4", "ipv6"];
 
 /// The lines `addressN=` in a profile.
 #[derive(Debug)]
@@ -101,15 +105,8 @@ fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> 
 }
 
 fn store(device: &Device, file: PathBuf, own: Option<String>) -> Store {
-    Store {
-        manager: Persist::NetworkManager,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o600,
-        form: Box::new(Profile { interface: device.name.clone(), own }),
-        elsewhere: Vec::new(),
-        ifstate: None,
-    }
+    let form = Box::new(Profile { interface: device.name.clone(), own });
+    Store::new(Persist::NetworkManager, device, file, 0o600, form)
 }
 
 /// Returns the profile for lo.
@@ -135,28 +132,35 @@ impl Form for Profile {
         let present = self.read(content).unwrap_or_default();
         let mut text =
             without(content, |ip, prefix| addresses.contains_key(&Alias::new(&self.interface, ip, prefix)));
-        for (alias, address) in addresses.iter().filter(|(alias, _)| !present.contains_key(alias)) {
-            text = with(&text, alias, address);
+        for section in SECTIONS {
+            let is_new = |alias: &Alias| section_of(alias) == section && !present.contains_key(alias);
+            text = with(&text, section, addresses.iter().filter(|(alias, _)| is_new(alias)));
         }
         if self.own.as_ref() == Some(&text) { String::new() } else { text }
     }
 
-    fn refusal(&self, content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
+        not_kept(alias, address, &[])
+    }
+
+    fn closed(&self, content: &str, is_ipv6: bool) -> Option<String> {
         let content = if content.is_empty() { self.own.as_deref().unwrap_or_default() } else { content };
-        let section = section_of(alias);
+        let section = SECTIONS[usize::from(is_ipv6)];
         let mut methods = keys(content).filter(|line| line.section == section && line.key == "method");
-        match methods.next().map(|line| line.value) {
-            Some("auto" | "manual") => not_kept(alias, address, &[]),
-            method => Some(format!(
+        let method = methods.next().map(|line| line.value);
+        let is_closed = !matches!(method, Some("auto" | "manual"));
+        is_closed.then(|| {
+            format!(
                 "its method for {section} is {}, which brings no addresses; make it auto or manual: nmcli connection modify {} {section}.method auto",
                 method.unwrap_or("missing"),
                 assignments(content).get("uuid").unwrap_or(&"PROFILE"),
-            )),
-        }
+            )
+        })
     }
 
     fn loss(&self, before: &str, after: &str) -> Option<String> {
-        let stays = |line: &Line| addresses(after).any(|other| other.cidr == line.cidr);
+        let left: HashSet<_> = addresses(after).map(|line| line.cidr).collect();
+        let stays = |line: &Line| left.contains(&line.cidr);
         if let Some(line) = addresses(before).find(|line| line.value.contains(',') && !stays(line)) {
             return Some(format!(
                 "its line {}={} has the gateway too, which would go; put that into gateway=",
@@ -164,9 +168,8 @@ impl Form for Profile {
             ));
         }
         let lacks = |section: &str| addresses(after).all(|line| line.section != section);
-        let is_manual = |line: &Line| {
-            ["ipv4", "ipv6"].contains(&line.section) && (line.key, line.value) == ("method", "manual")
-        };
+        let is_manual =
+            |line: &Line| SECTIONS.contains(&line.section) && (line.key, line.value) == ("method", "manual");
         let needs = keys(before).find(|line| is_manual(line) && lacks(line.section))?;
         Some(format!(
             "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
@@ -222,7 +225,7 @@ fn keys(content: &str) -> impl Iterator<Item = Line<'_>> {
 
 /// Returns the lines of a profile that set an address: `address1=192.0.2.10/24,192.0.2.254`.
 fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
-    keys(content).filter(|line| ["ipv4", "ipv6"].contains(&line.section)).filter_map(|line| {
+    keys(content).filter(|line| SECTIONS.contains(&line.section)).filter_map(|line| {
         number(line.key)?;
         let cidr = cidr(line.value.split(',').next()?);
         Some(Line { cidr, ..line })
@@ -232,16 +235,18 @@ fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
 /// Returns the N of `addressN`, which may also be missing, and of the older `addressesN`.
 fn number(key: &str) -> Option<u32> {
     let number = key.strip_prefix("addresses").or_else(|| key.strip_prefix("address"))?;
-    if number.is_empty() { Some(0) } else { number.parse().ok() }
+    // It reads numbers up to this (_build_list_match_key_w_name in its nm-keyfile.c).
+    let number: i32 = if number.is_empty() { 0 } else { number.parse().ok()? };
+    number.try_into().ok()
 }
 
 fn section_of(alias: &Alias) -> &'static str {
-    if alias.address.is_ipv4() { "ipv4" } else { "ipv6" }
+    SECTIONS[usize::from(alias.address.is_ipv6())]
 }
 
 /// Returns a profile without the addresses that are not to stay.
 fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> String {
-    let gone: Vec<usize> = addresses(content)
+    let gone: HashSet<usize> = addresses(content)
         .filter(|line| line.cidr.is_some_and(|(ip, prefix)| !stays(ip, prefix)))
         .map(|line| line.number)
         .collect();
@@ -249,21 +254,24 @@ fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> Strin
     lines.filter(|(number, _)| !gone.contains(number)).map(|(_, line)| line).collect()
 }
 
-/// Returns a profile with one more address, behind those that are there, else first in its section.
-fn with(content: &str, alias: &Alias, address: &Address) -> String {
-    let section = section_of(alias);
+/// Returns a profile with these addresses too, behind those that are there, else first in the section.
+fn with<'a>(content: &str, section: &str, new: impl Iterator<Item = (&'a Alias, &'a Address)>) -> String {
     let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
     let mut most = 0;
     for line in addresses(content).filter(|line| line.section == section) {
         last = last.max(line.number);
         most = most.max(number(line.key).unwrap_or(0));
     }
+    let lines: String = (most + 1..)
+        .zip(new)
+        .map(|(number, (alias, address))| format!("address{number}={}\n", words(alias, address)))
+        .collect();
     let mut text = String::new();
     for (number, line) in content.split_inclusive('\n').enumerate() {
         text += line;
-        if number == last {
+        if number == last && !lines.is_empty() {
             text += if line.ends_with('\n') { "" } else { "\n" };
-            text += &format!("address{}={}\n", most + 1, words(alias, address));
+            text += &lines;
         }
     }
     text

@@ -1,15 +1,18 @@
 //! systemd-networkd: a drop-in beside the file that it uses for an interface, systemd.network(5).
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::{assignments, entries, foreign, inside, matching};
+use super::brought::Brought;
+use super::files::{assignments, entries, foreign, inside, is_there, link};
 use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, label, not_kept, plain, words,
+    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
+    not_ours, plain, words,
 };
 use crate::interface_alias::address::Attributes;
-use crate::{Error, Result};
+use crate::{Result, file};
 
 /// What networkd knows of each interface, by its number (sd-network reads it).
 pub(super) const LINKS: &str = "run/systemd/netif/links";
@@ -53,49 +56,68 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
 
 /// Returns the drop-in beside the file by which networkd manages a device.
 fn beside(root: &Path, device: &Device, network: &Path) -> Result<Store> {
-    let warning = sharing(root, Persist::Networkd, device, network)?;
+    let sharing = sharing(root, device, network)?;
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let directory = root.join(OURS).join(format!("{name}.d"));
     let file = directory.join(drop_in(&device.name));
     let mut elsewhere = vec![network.to_owned()];
-    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
-        let others = matching(&root.join(place).join(format!("{name}.d/*.conf")))?.into_iter();
-        elsewhere.extend(others.filter(|path| *path != file));
-    }
-    let form = Sections { interface: device.name.clone(), head: "", warning };
-    Ok(store(device, file, elsewhere, form))
+    elsewhere.extend(drop_ins(root, &name)?.into_iter().filter(|path| *path != file));
+    let form = Sections { interface: device.name.clone(), head: "", warning: sharing.warning };
+    Ok(Store { refusal: sharing.refusal, ..store(device, file, elsewhere, form) })
 }
 
-/// Returns what to know of networkd's file for a device if it is for others too, or an error if one of them is there.
-pub(super) fn sharing(
-    root: &Path,
-    manager: Persist,
-    device: &Device,
-    network: &Path,
-) -> Result<Option<String>> {
-    let (name, network_name) = (&device.name, network.display());
-    match shared_with(root, device, network)? {
-        Some(other) => Err(Error::invalid(format!(
-            "cannot keep addresses of {name} with {}: {network_name} is for interface {other} too, which would get them as well; give {name} a file of its own",
-            manager.word()
-        ))),
-        None if names(&foreign(network)?, name) => Ok(None),
-        None => Ok(Some(format!(
-            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
-        ))),
+/// Returns the drop-ins for a file that networkd reads: of those with the same name the first, unless that only masks the others
+/// (systemd.unit(5)).
+fn drop_ins(root: &Path, network: &str) -> Result<Vec<PathBuf>> {
+    let (mut found, mut known) = (Vec::new(), HashSet::<OsString>::new());
+    for place in [OURS, "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network"] {
+        for path in entries(&root.join(place).join(format!("{network}.d")))? {
+            let name = path.file_name().unwrap_or_default();
+            if has_suffix(&path, ".conf") && known.insert(name.to_owned()) && !is_mask(&path)? {
+                found.push(path);
+            }
+        }
     }
+    Ok(found)
+}
+
+/// Returns whether a file is a link to nothing.
+fn is_mask(path: &Path) -> Result<bool> {
+    Ok(link(path)?.is_some_and(|target| target == Path::new("/dev/null")))
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())
+}
+
+/// What comes of it that networkd's file for a device is for others too.
+#[derive(Default)]
+pub(super) struct Sharing {
+    /// What to know if others may come.
+    pub(super) warning: Option<String>,
+    /// Why nothing is kept, if one of them is there.
+    pub(super) refusal: Option<String>,
+}
+
+/// Returns what comes of it if networkd's file for a device is for others too.
+pub(super) fn sharing(root: &Path, device: &Device, network: &Path) -> Result<Sharing> {
+    let (name, network_name) = (&device.name, network.display());
+    if let Some(other) = shared_with(root, device, network)? {
+        let refusal = format!(
+            "{network_name} is for interface {other} too, which would get the address as well; give {name} a file of its own"
+        );
+        return Ok(Sharing { refusal: Some(refusal), warning: None });
+    }
+    let warning = (!names(&foreign(network)?, name)).then(|| {
+        format!(
+            "{network_name} is for every interface that it matches, and each would get the addresses of {name}; have it match {name} alone"
+        )
+    });
+    Ok(Sharing { warning, refusal: None })
 }
 
 fn store(device: &Device, file: PathBuf, elsewhere: Vec<PathBuf>, form: Sections) -> Store {
-    Store {
-        manager: Persist::Networkd,
-        interface: device.name.clone(),
-        file: file.into(),
-        mode: 0o644,
-        form: Box::new(form),
-        elsewhere,
-        ifstate: None,
-    }
+    Store { elsewhere, ..Store::new(Persist::Networkd, device, file, file::MODE, Box::new(form)) }
 }
 
 fn drop_in(interface: &str) -> String {
@@ -110,10 +132,14 @@ pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
 
 /// Returns our file for an interface that is not there.
 fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let pattern = root.join(OURS).join("*.network.d").join(drop_in(&device.name));
-    let form = Sections { interface: device.name.clone(), head: "", warning: None };
-    let file = matching(&pattern)?.into_iter().next();
-    Ok(file.map(|file| store(device, file, Vec::new(), form)))
+    for directory in entries(&root.join(OURS))?.into_iter().filter(|path| has_suffix(path, ".network.d")) {
+        let file = directory.join(drop_in(&device.name));
+        if is_there(&file)? {
+            let form = Sections { interface: device.name.clone(), head: "", warning: None };
+            return Ok(Some(store(device, file, Vec::new(), form)));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the number of another interface that networkd manages by the same file.
@@ -141,17 +167,6 @@ fn names(network: &str, interface: &str) -> bool {
     })
 }
 
-/// Returns whether a file has `address`, or any under `label`.
-pub(super) fn brings(content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-    content.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| match key.trim() {
-        "Address" => {
-            address.is_some() && value.trim().split('/').next().and_then(|ip| ip.parse().ok()) == address
-        }
-        "Label" => Some(value.trim()) == label,
-        _ => false,
-    })
-}
-
 impl Form for Sections {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         let body = content.strip_prefix(HEADER).unwrap_or(content);
@@ -160,7 +175,7 @@ impl Form for Sections {
         if sections.next().is_some_and(|before| !before.trim().is_empty()) {
             return Err("we did not write what it begins with; move that to another file".into());
         }
-        sections.map(|section| self.address(section)).collect()
+        each_once(sections.map(|section| self.address(section)))
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
@@ -172,14 +187,22 @@ impl Form for Sections {
         format!("{HEADER}{}{}", self.head, sections.join("\n"))
     }
 
-    fn refusal(&self, _content: &str, alias: &Alias, address: &Address) -> Option<String> {
+    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
         const KEPT: &[&str] =
             &["label", "broadcast", "scope", "metric", "preferred_lft", "noprefixroute", "nodad"];
         not_kept(alias, address, KEPT)
     }
 
-    fn brings(&self, content: &str, address: Option<IpAddr>, label: Option<&str>) -> bool {
-        brings(content, address, label)
+    fn brought(&self, content: &str) -> Brought {
+        let mut brought = Brought::default();
+        for (key, value) in content.lines().filter_map(|line| line.split_once('=')) {
+            match key.trim() {
+                "Address" => brought.address(value.trim()),
+                "Label" => brought.label(value.trim()),
+                _ => {}
+            }
+        }
+        brought
     }
 
     fn warning(&self) -> Option<String> {
@@ -209,8 +232,7 @@ impl Sections {
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            take(&mut address.set, key, value)
-                .ok_or_else(|| format!("we did not write its line `{line}`; move that to another file"))?;
+            take(&mut address.set, key, value).ok_or_else(|| not_ours(line))?;
         }
         Ok((alias, address))
     }

@@ -43,7 +43,8 @@ fn what_is_written_is_read_back_and_what_is_removed_leaves_the_file_as_it_was() 
         let own = form.read(before).unwrap();
         let all: Addresses = own.clone().into_iter().chain(addresses.clone()).collect();
         for (alias, address) in &addresses {
-            assert_eq!(form.refusal(before, alias, address), None, "{form:?}");
+            assert_eq!(form.refusal(alias, address), None, "{form:?}");
+            assert_eq!(form.closed(before, alias.address.is_ipv6()), None, "{form:?}");
         }
         let text = form.written(before, &all);
         assert_eq!(form.read(&text).unwrap(), all, "{text}");
@@ -119,7 +120,8 @@ fn what_a_manager_cannot_keep_is_refused_by_its_option() {
     let forms = forms();
     let refusal = |form: usize, before: &str, alias: serde_json::Value| {
         let (alias, address) = wanted(serde_json::json!([alias])).pop_first().unwrap();
-        forms[form].0.refusal(before, &alias, &address).expect("this must be refused")
+        let closed = forms[form].0.closed(before, alias.address.is_ipv6());
+        closed.or(forms[form].0.refusal(&alias, &address)).expect("this must be refused")
     };
     for (form, before, alias, named) in [
         (0, "", serde_json::json!({"address": "192.0.2.10/24"}), "label like v0:1"),
@@ -159,7 +161,7 @@ fn what_another_file_brings_is_found_and_no_more() {
             false,
         ),
     ] {
-        assert_eq!(form.brings(text, address, Some("v0:1")), brings, "{text}");
-        assert!(!form.brings(text, Some("192.0.2.9".parse().unwrap()), None), "{text}");
+        assert_eq!(form.brought(text).has(address, Some("v0:1")), brings, "{text}");
+        assert!(!form.brought(text).has(Some("192.0.2.9".parse().unwrap()), None), "{text}");
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that commands are there: molecule/need.sh COMMAND=PACKAGE ...
+# Makes sure that commands are there: lab/need.sh COMMAND=PACKAGE ...
 # What is missing is named, and installed where that is possible: as root, with apt-get.
 set -euo pipefail
 

@@ -26,11 +26,11 @@ def main():
     unpack_posix(peers)
     # A short path, as sockets are made below it.
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run([PROJECT / 'molecule/host', 'start', f'{directory}/bench', 'bench'], check=True)
+        subprocess.run([PROJECT / 'lab/host', 'start', f'{directory}/bench', 'bench'], check=True)
         try:
             report(measure(Bench(Path(directory), venv, peers)))
         finally:
-            subprocess.run([PROJECT / 'molecule/host', 'stop', f'{directory}/bench'], check=True)
+            subprocess.run([PROJECT / 'lab/host', 'stop', f'{directory}/bench'], check=True)
 
 
 def unpack_posix(peers):
@@ -81,7 +81,7 @@ class Bench:
         self.directory = directory
         (directory / 'ansible.cfg').touch()  # not that of whoever runs this
         self.venv = venv
-        connect = f'{PROJECT}/molecule/host sshd {directory}/bench'
+        connect = f'{PROJECT}/lab/host sshd {directory}/bench'
         lines = {'quick': connect, 'slow': f'{HERE}/delay.py {ROUND_TRIP / 2} {connect}'}
         self.write('inventory.json', {'all': {'hosts': {line: {'ansible_ssh_common_args': f'-F none -o UserKnownHostsFile={directory}/bench/known_hosts'
                                       f" -o HostKeyAlias=bench -o ProxyCommand='{command}'"} for line, command in lines.items()},

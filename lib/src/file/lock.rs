@@ -1,0 +1,246 @@
+//! Runs take turns, by locks that no other user can hold.
+
+use std::fs::{File, TryLockError, read_to_string};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
+use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
+
+use crate::{Error, Result};
+
+/// How long a run waits for others that hold the lock. One that looks for a conflict of addresses takes some 3 seconds, and dozens of them
+/// may be before this one, when as many hosts delegate a task to the same.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often it looks again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A lock that other runs of these modules respect; it is free again when dropped, also by being killed.
+#[derive(Debug)]
+pub struct Lock {
+    /// Locked as long as it is open, but while it is let go.
+    file: File,
+    is_held: bool,
+    /// The directory that it is in.
+    room: OwnedFd,
+    place: PathBuf,
+    name: String,
+}
+
+impl Lock {
+    /// Returns the lock called `name`, or an error that tells who holds it if it is held for minutes.
+    pub fn on(name: &str) -> Result<Self> {
+        Self::within(name, PATIENCE)
+    }
+
+    fn within(name: &str, patience: Duration) -> Result<Self> {
+        let (place, room, file) = room(name)?;
+        let mut lock = Self { file, is_held: false, room, place, name: name.to_owned() };
+        lock.take(patience)?;
+        Ok(lock)
+    }
+
+    /// Lets other runs have it for a while.
+    pub fn release(&mut self) -> Result<()> {
+        self.is_held = false;
+        self.file.unlock().map_err(Error::path("unlock", &self.place))
+    }
+
+    /// Takes it again, or returns an error that tells who holds it if it is held for minutes.
+    pub fn retake(&mut self) -> Result<()> {
+        self.take(PATIENCE)
+    }
+
+    fn take(&mut self, patience: Duration) -> Result<()> {
+        let end = Instant::now() + patience;
+        while !self.is_held {
+            match self.file.try_lock() {
+                // Whoever had it has removed the file, and others will lock the next one.
+                Ok(()) if links(&self.file) == 0 => {
+                    let next = create(&self.room, &self.name);
+                    self.file = next.map_err(Error::path("open", &self.place))?;
+                }
+                Ok(()) => self.is_held = true,
+                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(Error::path("lock", &self.place)(error));
+                }
+                Err(_) if Instant::now() > end => return Err(held(&self.place, &self.file)),
+                Err(_) => sleep(PAUSE),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_held {
+            // A file that stays is used again.
+            let _ = unlinkat(&self.room, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+fn links(file: &File) -> u64 {
+    file.metadata().map_or(0, |metadata| metadata.nlink())
+}
+
+/// Returns the error about a lock on `file` that others keep.
+pub(crate) fn held(path: &Path, file: &File) -> Error {
+    let who = holder(file).unwrap_or_else(|| "a process that cannot be seen from here".into());
+    let why = format!("{who} keeps it; wait until that has ended, or end it, and try again");
+    Error::path("lock", path)(io::Error::new(io::ErrorKind::TimedOut, why))
+}
+
+/// Returns the process that has a lock on `file`, by /proc/locks (proc_locks(5)).
+fn holder(file: &File) -> Option<String> {
+    let stat = fstat(file).ok()?;
+    let inode = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
+    let locks = read_to_string("/proc/locks").ok()?;
+    let process = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // A process that waits has an arrow before these.
+        (fields.get(5) == Some(&inode.as_str())).then(|| fields[4].to_owned())
+    })?;
+    let name = read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(format!("process {process} ({})", name.trim_end()))
+}
+
+/// Returns where locks may be, best first: directories that their owner alone can open. Only root can make names in the first
+/// one; in those that everybody can write to, a name that somebody else has taken is passed over.
+fn places() -> Vec<PathBuf> {
+    let user = geteuid();
+    let (own, shared) = match user.is_root() {
+        true => ("/run".into(), "lvs-host".into()),
+        false => (format!("/run/user/{user}"), format!("lvs-host-{user}")),
+    };
+    let shared = ["/run/lock", "/dev/shm", "/tmp"].map(|place| Path::new(place).join(&shared));
+    [Path::new(&own).join("lvs-host")].into_iter().chain(shared).collect()
+}
+
+/// Returns the path of the lock file, the first place where there can be one, and the file, open.
+fn room(name: &str) -> Result<(PathBuf, OwnedFd, File)> {
+    let mut refused = Vec::new();
+    for place in places() {
+        let opened = open_room(&place).and_then(|room| {
+            let file = create(&room, name)?;
+            Ok((place.join(name), room, file))
+        });
+        match opened {
+            Ok(opened) => return Ok(opened),
+            Err(error) if is_elsewhere(&error) => refused.push(format!("{}: {error}", place.display())),
+            Err(error) => return Err(Error::path("open", &place)(error)),
+        }
+    }
+    Err(Error::invalid(format!(
+        "cannot take turns with other runs: there is no place for a lock ({}); mount /run writable",
+        refused.join(", ")
+    )))
+}
+
+/// Returns whether another place may do; all runs find the same one, as these reasons stay.
+fn is_elsewhere(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Opens the directory at `path`, which is made if it is not there; one of others is refused.
+fn open_room(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let room = match open(path, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => match mkdir(path, Mode::S_IRWXU) {
+            Err(errno) if errno != Errno::EEXIST => return Err(errno.into()),
+            _ => open(path, flags, Mode::empty())?,
+        },
+        opened => opened?,
+    };
+    let stat = fstat(&room)?;
+    let is_directory = stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
+    if is_directory && stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o077 == 0 {
+        return Ok(room);
+    }
+    let why = format!("it belongs to user {} and has mode {:o}", stat.st_uid, stat.st_mode);
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+fn create(room: &OwnedFd, name: &str) -> io::Result<File> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(room, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_for_long_is_told_with_its_holder() {
+        let lock = Lock::on("told").unwrap();
+        drop(lock);
+        assert!(!Path::new("/run/lvs-host/told").exists(), "nothing is left");
+        let mut holder = Command::new("flock");
+        holder.args(["--no-fork", "/run/lvs-host/told", "sleep", "60"]).stdout(Stdio::null());
+        let mut holder = holder.spawn().unwrap();
+        let mut told = String::new();
+        for _ in 0..100 {
+            if let Err(error) = Lock::within("told", Duration::from_millis(20)) {
+                told = error.sentence();
+                break;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        let words = format!("cannot lock /run/lvs-host/told: process {} (", holder.id());
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert!(told.starts_with(&words), "{told}");
+        Lock::within("told", Duration::from_secs(5)).unwrap();
+    }
+
+    #[test]
+    fn only_its_owner_can_open_a_lock() {
+        let _lock = Lock::on("private").unwrap();
+        assert_eq!(Path::new("/run/lvs-host").metadata().unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(Path::new("/run/lvs-host/private").metadata().unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_place_that_others_could_have_made_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("open")).unwrap();
+        fs::set_permissions(path("open"), Permissions::from_mode(0o755)).unwrap();
+        open_room(&path("made")).unwrap();
+        symlink("made", path("link")).unwrap();
+        fs::write(path("file"), "").unwrap();
+        for name in ["open", "link", "file", "missing/deep"] {
+            assert!(is_elsewhere(&open_room(&path(name)).unwrap_err()), "{name}");
+        }
+    }
+
+    #[test]
+    fn runs_that_take_turns_are_never_two_at_a_time() {
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..40 {
+                        let _lock = Lock::on("turns").unwrap();
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! Which program `ifup` is. Three read /etc/network/interfaces, and each makes something else of it.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::files::{foreign, inside, is_there, link, name};
+use crate::{Error, Result};
+
+/// A program that brings up what /etc/network/interfaces has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Program {
+    /// That of Debian.
+    Ifupdown,
+    /// That of Cumulus Linux and Proxmox.
+    Ifupdown2,
+    /// That of Alpine Linux.
+    IfupdownNg,
+}
+
+const PATHS: [&str; 2] = ["sbin/ifup", "usr/sbin/ifup"];
+
+/// What each of the other two has at work, which counts where there is no `ifup`: Debian 13 calls that of ifupdown-ng `ifup-ng`.
+const TRACES: [(&str, Program); 5] = [
+    ("run/ifstate", Program::IfupdownNg),
+    ("sbin/ifupdown-ng", Program::IfupdownNg),
+    ("usr/sbin/ifupdown-ng", Program::IfupdownNg),
+    ("run/network/ifstatenew", Program::Ifupdown2),
+    ("etc/network/ifupdown2", Program::Ifupdown2),
+];
+
+impl Program {
+    /// Returns the one that brings up `interface`. `ifup` itself tells, as files of one that was there before may be left.
+    pub(super) fn of(root: &Path, interface: &str) -> Result<Self> {
+        for path in PATHS {
+            match Self::at(root, path)? {
+                Some(Self::Ifupdown) if is_up_by_ng_alone(root, interface)? => return Ok(Self::IfupdownNg),
+                Some(program) => return Ok(program),
+                None => {}
+            }
+        }
+        for (trace, program) in TRACES {
+            if is_there(&root.join(trace))? {
+                return Ok(program);
+            }
+        }
+        Ok(Self::Ifupdown)
+    }
+
+    /// Returns which one `path` leads to, if any.
+    fn at(root: &Path, path: &str) -> Result<Option<Self>> {
+        /// As many as the kernel follows (path_resolution(7)).
+        const LINKS: usize = 40;
+        let (mut path, mut other) = (root.join(path), None);
+        for _ in 0..LINKS {
+            other = other.or(Self::named(&path));
+            let Some(to) = link(&path)? else {
+                return Ok(is_there(&path)?.then_some(other.unwrap_or(Self::Ifupdown)));
+            };
+            path = path.parent().unwrap_or(root).join(inside(root, &to.to_string_lossy()));
+        }
+        Err(Error::path("follow", &path)(Errno::ELOOP))
+    }
+
+    /// Returns which of the other two a path on the way names.
+    fn named(path: &Path) -> Option<Self> {
+        match (name(path).as_str(), path.parent().map(name).as_deref()) {
+            ("ifupdown" | "ifupdown-ng", _) => Some(Self::IfupdownNg),
+            ("ifupdown2", _) | (_, Some("ifupdown2")) => Some(Self::Ifupdown2),
+            _ => None,
+        }
+    }
+
+    /// Returns why we keep nothing for it, if so.
+    pub(super) fn refusal(self) -> Option<String> {
+        let (program, does) = match self {
+            Self::Ifupdown => return None,
+            Self::Ifupdown2 => ("ifupdown2", "may lose an alias or make it the primary address"),
+            Self::IfupdownNg => ("ifupdown-ng", "loses labels, and may lose the whole network"),
+        };
+        Some(format!(
+            "this host has {program}, which reads the files of ifupdown in its own way and {does}; write the address into /etc/network/interfaces as {program} wants it, and leave persist out"
+        ))
+    }
+}
+
+/// Returns whether ifupdown-ng has brought `interface` up, and ifupdown, which is there as well, has not.
+fn is_up_by_ng_alone(root: &Path, interface: &str) -> Result<bool> {
+    let has = |file: &str| {
+        let is_it = |line: &str| line.split(['=', ' ']).next() == Some(interface);
+        foreign(&root.join(file)).map(|lines| lines.lines().any(is_it))
+    };
+    Ok(has("run/ifstate")? && !has("run/network/ifstate")?)
+}

@@ -254,7 +254,7 @@ fn about_real_servers() -> Vec<(Value, &'static str)> {
         (server(json!({"address": "web1"})), "cannot use address \"web1\": it is not an IP address"),
         (
             server(json!({"name": "web1"})),
-            "cannot use option real_servers[0].name: there is no name, expected one of address, port",
+            "cannot use option name: there is no such option, expected one of address, port",
         ),
         (
             server(json!({"address": "0.0.0.0"})),
@@ -370,7 +370,7 @@ fn about_the_task() -> Vec<(Value, &'static str)> {
         ),
         (
             entry(json!({"adress": "192.0.2.10:80"})),
-            "cannot use option services[0].adress: there is no adress",
+            "cannot use option adress: there is no such option, expected one of address, port",
         ),
         (
             json!({"services": [{"fwmark": 7}, {"fwmark": 7}]}),

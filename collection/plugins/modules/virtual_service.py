@@ -19,6 +19,7 @@ description:
   - The kernel takes entries whole. They are read first, and what the task does not name is left as it is - weights, thresholds,
     persistence, other real servers and other services.
   - A service is never removed to be changed, so no connection is lost by a change. Connections that are there go on as they began.
+  - While the scheduler of a service changes, the kernel refuses its new clients for a moment, some milliseconds.
   - A failure puts back what was changed. Removals are done last, as their connections only live on with
     C(net.ipv4.vs.expire_nodest_conn=0), the kernel's default.
 options:

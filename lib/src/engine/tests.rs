@@ -36,6 +36,8 @@ struct Cells {
     /// What stays as it was written.
     kept: Option<u8>,
     lock: Option<Lock>,
+    /// A write comes upon a defect of ours.
+    panics: bool,
     finished: u32,
 }
 
@@ -59,6 +61,7 @@ impl Cells {
     }
 
     fn write_one(&mut self, item: &Item<u8>, value: Option<i32>) -> Result<()> {
+        assert!(!self.panics, "a defect");
         let left = self.until_broken;
         self.until_broken = left.map(|left| left.saturating_sub(1));
         if left == Some(0) || (value.is_some() && value == self.refused) {
@@ -328,4 +331,31 @@ fn the_end_is_waited_for_also_where_nothing_is_to_be_written() {
     cells.meanwhile = Some(|cells| cells.there.extend([(cell(1), 99)]));
     let error = apply(&mut cells).err().unwrap().sentence();
     assert!(error.starts_with("cannot set 1: 11 was asked for and 99 is read back"), "{error}");
+}
+
+/// The panic ends the process, so it is that of a run of this test alone.
+#[test]
+fn a_panic_says_that_something_may_have_changed_once_writing_has_begun() {
+    const WHEN: &str = "LVS_HOST_PANICS";
+    let Ok(when) = std::env::var(WHEN) else {
+        for (when, changed) in [("before", false), ("while", true)] {
+            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+            test.args(["a_panic_says_that_something", "--nocapture"]).env(WHEN, when);
+            let output = test.output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            let said = String::from_utf8(output.stdout).unwrap();
+            let answer = said.lines().find_map(|line| line.find('{').map(|at| &line[at..])).unwrap();
+            let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+            assert_eq!(answer["changed"], serde_json::Value::Bool(changed), "{answer}");
+            assert_eq!(answer["failed"], serde_json::Value::Bool(true), "{answer}");
+        }
+        return;
+    };
+    crate::ansible::answer_on_panic("cells");
+    let mut cells = Cells { panics: when == "while", ..Cells::new(&[], &[(1, 1)]) };
+    check(&mut cells).unwrap();
+    if when == "while" {
+        drop(apply(&mut cells));
+    }
+    panic!("a defect");
 }

@@ -6,7 +6,7 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence ipvs versions sanity assembled collection modules
+.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence ipvs ipvs-kernel versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
@@ -78,15 +78,22 @@ else
 	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
 endif
 
-# The LVS playbooks with real IPVS, which needs a kernel that has it: guests of QEMU.
+# The LVS playbooks and virtual services with real IPVS, which needs a kernel that has it: guests of QEMU.
 ipvs: assembled $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
-	if lab/guest need; then molecule/test.sh test -s ipvs; \
-	else echo 'ignored: molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
+	if lab/guest need; then $(MAKE) ipvs-kernel && molecule/test.sh test -s ipvs; \
+	else echo 'ignored: make ipvs-kernel and molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
 else
-	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
+	@echo 'ignored: make ipvs-kernel and molecule test -s ipvs (their hosts have several users, which only root can make)'
 endif
+
+# Each test binary runs as a static program in a guest of its own.
+ipvs-kernel: modules
+	lab/guest need
+	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
+	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
+	    $(patsubst lib/tests/%.rs,--test %,$(wildcard lib/tests/virtual_service_*.rs)) -- --test-threads=1
 
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.
 versions: collection

@@ -24,21 +24,20 @@ def names(options):
     return {name for option, details in options.items() for name in (option, *details.get('aliases', []))}
 
 
-def complaints(binary, options, within=None):
-    """Yields what differs between documented options and a binary; `within` is the option that they are suboptions of."""
-    def task(name, value):
-        return {within: {name: value}} if within else {name: value}
-
-    path = f'{within}.' if within else ''
-    taken = refusal(binary, task('no_such_option', 1)).partition('expected ')[2].removeprefix('one of ')
+def complaints(binary, options, task=lambda options: options, path=''):
+    """Yields what differs between documented options and a binary; `task` puts suboptions where they belong, at `path`."""
+    taken = refusal(binary, task({'no_such_option': 1})).partition('expected ')[2].removeprefix('one of ')
     taken = set(re.split(', | or ', taken))
     if taken != names(options):
         yield f'only in the binary or only on the page: {sorted(taken ^ names(options))}'
     for name, option in options.items():
-        said = refusal(binary, task(name, WRONG[option['type']]))
+        said = refusal(binary, task({name: WRONG[option['type']]}))
         if f'cannot use option {path}{name}' not in said:
             yield f'{path}{name} of another type than {option["type"]}: {said}'
-        yield from complaints(binary, option.get('suboptions', {}), name) if 'suboptions' in option else ()
+        if 'suboptions' in option:
+            many = option['type'] == 'list'
+            yield from complaints(binary, option['suboptions'], lambda inner, name=name, many=many: task({name: [inner] if many else inner}),
+                                  f"{path}{name}{'[0]' if many else ''}.")
 
 
 def main(directory):

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::brief;
-use crate::resource::{Item, Mode, Plan, Report, Resource, State};
+use crate::resource::{END, Item, Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
 use signals::HeldSignals;
 
@@ -38,8 +38,8 @@ pub fn check<R: Resource>(resource: &mut R) -> Result<Report<R>> {
 /// Brings the host to the target and returns what was changed; a failure leaves the host as it was found.
 pub fn apply<R: Resource>(resource: &mut R) -> Result<Report<R>> {
     let mut report = compare(resource, Mode::Apply)?;
+    carry_out(resource, &report)?;
     if !report.plan.is_empty() {
-        carry_out(resource, &report)?;
         report.warnings.extend(resource.finish(&report.plan));
     }
     Ok(report)
@@ -62,7 +62,7 @@ fn carry_out<R: Resource>(resource: &mut R, report: &Report<R>) -> Result<()> {
 }
 
 /// Writes a plan rank by rank, the kernel before files, verifies each rank before the next, and all of it at the end.
-/// Between two ranks it waits, if it can be interrupted.
+/// Before each rank and at the end it waits, if it can be interrupted.
 fn write<R: Resource>(
     resource: &mut R,
     found: &State<R>,
@@ -81,10 +81,13 @@ fn write<R: Resource>(
         now = Cow::Owned(resource.observe()?);
         verify(resource, step, &now)?;
     }
-    if steps.len() > 1 { verify(resource, plan, &now) } else { Ok(()) }
+    if let Some(held) = held {
+        now = wait(resource, END, now, held)?;
+    }
+    verify(resource, plan, &now)
 }
 
-/// Waits for what must be before the entries of `rank` are written, without the lock, and returns the state after that.
+/// Waits for what must be before the entries of `rank` are written, or before the end, without the lock, and returns the state after that.
 fn wait<'a, R: Resource>(
     resource: &mut R,
     rank: u8,
@@ -120,8 +123,12 @@ fn verify<R: Resource>(resource: &R, plan: &Plan<R>, now: &State<R>) -> Result<(
 /// Puts the entries of `plan` back; returns the error that tells both what failed and what is in force.
 fn undo<R: Resource>(resource: &mut R, plan: &Plan<R>, cause: &Error) -> Error {
     let cause = cause.sentence();
-    let plan = &plan.filtered(|item| !resource.is_kept(item));
+    let (kept, plan) =
+        (&plan.filtered(|item| resource.is_kept(item)), &plan.filtered(|item| !resource.is_kept(item)));
     match put_back(resource, plan) {
+        Ok(now) if !kept.reversed(&now).is_empty() => {
+            Error::Kept { in_force: in_force(resource, &now, kept.items(), &cause), cause }
+        }
         Ok(now) => Error::Undone { in_force: in_force(resource, &now, plan.items(), &cause), cause },
         Err(undo) => Error::NotUndone {
             undo: undo.sentence(),

@@ -46,6 +46,15 @@ pub enum Error {
         in_force: String,
     },
 
+    /// A write failed, and what it had changed was put back but for what the task says to keep.
+    #[error("{cause}; nothing else is changed{in_force}")]
+    Kept {
+        /// Why the task failed, in full.
+        cause: String,
+        /// What was kept, as it is now.
+        in_force: String,
+    },
+
     /// A write failed, and so did the way back: the host differs from what it was.
     #[error("{cause}; this could not be undone ({undo}){in_force}")]
     NotUndone {
@@ -97,7 +106,7 @@ impl Error {
 
     /// Returns whether the host differs from what it was before the task.
     pub fn left_changes(&self) -> bool {
-        matches!(self, Self::NotUndone { .. })
+        matches!(self, Self::NotUndone { .. } | Self::Kept { .. })
     }
 
     /// Returns the whole sentence: the message, its causes joined by ": ", and what to do about them.

@@ -1,5 +1,7 @@
 //! What keepalived on this host owns, by its configuration (keepalived.conf(5)).
 
+mod service;
+
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
@@ -10,6 +12,7 @@ use crate::error::brief;
 use crate::file;
 use crate::root::Root;
 use crate::{Error, Result};
+pub(crate) use service::Service;
 
 /// The main file.
 pub(crate) const MAIN: &str = "/etc/keepalived/keepalived.conf";
@@ -17,11 +20,27 @@ pub(crate) const MAIN: &str = "/etc/keepalived/keepalived.conf";
 /// How many files may be included; nobody has so many, but files that include each other may.
 const MOST: usize = 10_000;
 
+/// What a configuration lists.
+#[derive(Debug, Default)]
+struct Listed {
+    addresses: BTreeSet<IpAddr>,
+    services: BTreeSet<Service>,
+}
+
 /// Returns the addresses that keepalived takes away when it starts; none if it has no configuration.
 pub(crate) fn addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
+    listed(root).map(|listed| listed.addresses)
+}
+
+/// Returns the virtual services that keepalived sets and takes away; none if it has no configuration.
+pub(crate) fn services(root: &Root) -> Result<BTreeSet<Service>> {
+    listed(root).map(|listed| listed.services)
+}
+
+fn listed(root: &Root) -> Result<Listed> {
     let mut files =
         Files { root: root.path(), parts: vec![Part { path: root.at(MAIN), listing: false }], includes: 0 };
-    let (mut found, mut known) = (BTreeSet::new(), HashSet::new());
+    let (mut found, mut known) = (Listed::default(), HashSet::new());
     let mut next = 0;
     while let Some(part) = files.parts.get(next).cloned() {
         next += 1;
@@ -59,9 +78,10 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn read(&mut self, part: &Part, found: &mut BTreeSet<IpAddr>) -> Result<()> {
+    fn read(&mut self, part: &Part, found: &mut Listed) -> Result<()> {
         let content = file::foreign(&part.path)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&content);
+        found.services.extend(service::listed(&text));
         let mut listing = part.listing;
         for line in text.lines() {
             let line = line.split(['#', '!']).next().unwrap_or_default();
@@ -71,7 +91,7 @@ impl Files<'_> {
             }
             for word in words {
                 let address = word.split('/').next().unwrap_or_default();
-                found.extend(address.parse::<IpAddr>().ok().filter(|_| listing));
+                found.addresses.extend(address.parse::<IpAddr>().ok().filter(|_| listing));
                 listing = match word {
                     "virtual_ipaddress" | "virtual_ipaddress_excluded" => true,
                     "}" => false,
@@ -136,7 +156,7 @@ mod tests {
     use super::*;
 
     /// Returns the addresses that keepalived lists with these files beside its own, which is the first.
-    fn listed(files: &[(&str, &str)]) -> Result<Vec<String>> {
+    fn addresses_in(files: &[(&str, &str)]) -> Result<Vec<String>> {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = root.path().join("etc/keepalived").join(name);
@@ -152,18 +172,19 @@ mod tests {
     fn every_virtual_address_is_found_and_no_other() {
         let text = "vrrp_instance a {\n  unicast_src_ip 192.0.2.1\n  virtual_ipaddress {\n    192.0.2.10/24 dev eth0 label eth0:1\n    # 192.0.2.11\n    2001:db8::10\n    include vips\n  }\n  virtual_ipaddress_excluded { 192.0.2.12 }\n  track { 192.0.2.13 }\n}\ninclude more/*.conf\n";
         let more = format!("virtual_ipaddress\n{{\n192.0.2.14\n}}\n{INSTANCE}");
-        let found = listed(&[("keepalived.conf", text), ("more/b.conf", &more), ("vips", "192.0.2.16\n")]);
+        let found =
+            addresses_in(&[("keepalived.conf", text), ("more/b.conf", &more), ("vips", "192.0.2.16\n")]);
         assert_eq!(
             found.unwrap(),
             ["192.0.2.10", "192.0.2.12", "192.0.2.14", "192.0.2.15", "192.0.2.16", "2001:db8::10"]
         );
-        assert!(listed(&[]).unwrap().is_empty());
+        assert!(addresses_in(&[]).unwrap().is_empty());
     }
 
     #[test]
     fn files_that_include_each_other_or_a_directory_are_read_once() {
         let all = "include *\ninclude ./*\ninclude /etc/keepalived/**\ninclude ../keepalived/*.conf\n";
-        let found = listed(&[
+        let found = addresses_in(&[
             ("keepalived.conf", &format!("{all}{INSTANCE}")),
             ("a.conf", &format!("{all}virtual_ipaddress {{ 192.0.2.16 }}\n")),
             ("b/c.conf", "virtual_ipaddress { 192.0.2.17 }\n"),
@@ -180,7 +201,7 @@ mod tests {
             (&format!("include {}\n", "*a".repeat(100_000)), "too long to be a path"),
             ("include [\n", "cannot tell what keepalived includes"),
         ] {
-            let why = listed(&[("keepalived.conf", text)]).unwrap_err().sentence();
+            let why = addresses_in(&[("keepalived.conf", text)]).unwrap_err().sentence();
             assert!(why.contains(named) && why.len() < 400, "{why}");
         }
     }

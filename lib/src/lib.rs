@@ -9,11 +9,13 @@ mod error;
 pub mod file;
 pub mod interface_alias;
 mod keepalived;
+mod kernel_module;
 mod netlink;
 pub mod netns;
 pub mod resource;
 mod root;
 pub mod sysctl;
+pub mod virtual_service;
 
 pub use error::{Error, Result};
 pub use resource::{Change, Item, Layer, Mode, Plan, Report, Resource, State, Task};

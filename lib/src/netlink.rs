@@ -2,6 +2,7 @@
 //!
 //! The requests of the crate rtnetlink take an answer that never came for success; these do not.
 
+pub(crate) mod generic;
 mod link;
 mod message;
 
@@ -18,7 +19,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use link::Link;
 pub use link::Operation;
-pub(crate) use message::{Message, attributes, number, text};
+pub(crate) use message::{Message, append_attribute, attributes, number, text};
 
 /// How long the kernel may take to answer one request; a lost answer is an error, not a hang.
 const DEADLINE: Duration = Duration::from_secs(10);

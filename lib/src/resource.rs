@@ -44,6 +44,9 @@ pub struct Item<K> {
     pub key: K,
 }
 
+/// What [`Resource::waits`] is asked about when all entries are written.
+pub const END: u8 = u8::MAX;
+
 /// What is there, entry by entry; what is absent has no entry.
 pub type State<R> = BTreeMap<Item<<R as Resource>::Key>, <R as Resource>::Value>;
 
@@ -111,7 +114,8 @@ pub trait Resource: Sized {
         0
     }
 
-    /// Returns whether there is still something to wait for before the entries of `rank` are written.
+    /// Returns whether there is still something to wait for before the entries of `rank` are written, or with [`END`] before the
+    /// run is over, also one that has nothing to write.
     fn waits(&mut self, _rank: u8, _now: &State<Self>) -> Result<bool> {
         Ok(false)
     }

@@ -302,6 +302,37 @@ fn what_is_kept_stays_as_it_was_written() {
     assert_eq!(cells.cells(), [(1, 11), (2, 20)]);
 }
 
+#[test]
+fn what_is_kept_is_a_change_that_is_said() {
+    let mut cells = Cells {
+        refused: Some(31),
+        kept: Some(1),
+        ..Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 21), (3, 31)])
+    };
+    cells.ranks = BTreeMap::from([(3, 1)]);
+    let error = apply(&mut cells).err().unwrap();
+    assert!(error.left_changes());
+    assert!(
+        error.sentence().ends_with("; nothing else is changed, in force is 1 = 11"),
+        "{}",
+        error.sentence()
+    );
+    let mut cells = Cells { refused: Some(31), kept: Some(3), ..Cells::new(&[(1, 10)], &[(1, 11), (3, 31)]) };
+    assert!(!apply(&mut cells).err().unwrap().left_changes(), "what is kept was not written");
+}
+
+#[test]
+fn the_end_is_waited_for_also_where_nothing_is_to_be_written() {
+    let mut cells = Cells { awaited: Some((END, 2)), ..Cells::new(&[(1, 10)], &[(1, 10)]) };
+    assert!(apply(&mut cells).unwrap().plan.is_empty());
+    assert_eq!(cells.awaited, Some((END, 0)));
+    let mut cells = Cells { awaited: Some((END, 2)), ..Cells::new(&[(1, 10)], &[(1, 11)]) };
+    // By then somebody has taken it back.
+    cells.meanwhile = Some(|cells| cells.there.extend([(cell(1), 99)]));
+    let error = apply(&mut cells).err().unwrap().sentence();
+    assert!(error.starts_with("cannot set 1: 11 was asked for and 99 is read back"), "{error}");
+}
+
 /// The panic ends the process, so it is that of a run of this test alone.
 #[test]
 fn a_panic_says_that_something_may_have_changed_once_writing_has_begun() {

@@ -41,6 +41,7 @@ impl<T: Task + Clone> Run<T> {
     }
 }
 
+#[allow(dead_code, reason = "not every test binary uses it")]
 /// Gives the calling thread a network namespace of its own with the interface v0, which has a carrier, and lo.
 pub(crate) fn enter_network() {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();

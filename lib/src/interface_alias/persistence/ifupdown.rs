@@ -124,8 +124,13 @@ impl Form for Stanzas {
             let header: Vec<&str> = rest.split_whitespace().collect();
             match (word, header.as_slice(), stanzas.last_mut()) {
                 ("auto", ..) => {}
-                ("iface", [name, "inet", "static"] | [name, "inet6", "manual"], _) => {
-                    stanzas.push(((**name != *self.interface).then_some(*name), Vec::new()));
+                ("iface", [name, "inet", "static"] | [name, "inet6", "manual"], _)
+                    if **name == *self.interface =>
+                {
+                    stanzas.push((None, Vec::new()));
+                }
+                ("iface", [label, "inet", "static"], _) if self.is_label(label) => {
+                    stanzas.push((Some(*label), Vec::new()));
                 }
                 ("address" | "broadcast" | "scope" | UP | DOWN, _, Some((_, settings))) => {
                     settings.push((word, rest))
@@ -201,6 +206,10 @@ fn is_about_addresses(command: &[&str]) -> bool {
 }
 
 impl Stanzas {
+    fn is_label(&self, name: &str) -> bool {
+        name.strip_prefix(&*self.interface).is_some_and(|rest| rest.starts_with(':'))
+    }
+
     /// Returns the address of a stanza.
     fn address(&self, label: Option<&str>, settings: &[Setting]) -> Result<(Alias, Address), String> {
         let no_address = "a stanza has no address; remove the file";

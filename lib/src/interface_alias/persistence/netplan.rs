@@ -132,14 +132,12 @@ impl Form for Definition {
         }
         let not_ours = || "we did not write it so; move what is yours to another file".to_owned();
         let body = body(content);
-        let mut value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
-        let list = value["network"][self.kind][&self.id]["addresses"].take();
-        let list = list.as_array().ok_or_else(not_ours)?;
+        let value: Value = serde_json::from_str(&body).map_err(|_| not_ours())?;
+        let list = value["network"][self.kind][&self.id]["addresses"].as_array().ok_or_else(not_ours)?;
         let addresses =
             list.iter().map(|entry| self.address(entry).ok_or_else(not_ours)).collect::<Result<_, _>>()?;
         // Whatever else is in there would be lost.
-        let same = serde_json::from_str::<Value>(&body).is_ok_and(|old| old == self.value(&addresses));
-        if same { Ok(addresses) } else { Err(not_ours()) }
+        if value == self.value(&addresses) { Ok(addresses) } else { Err(not_ours()) }
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {

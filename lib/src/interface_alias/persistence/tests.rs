@@ -92,6 +92,12 @@ fn a_file_that_a_person_wrote_into_is_refused_with_the_line() {
         (ifupdown::form(&"v0".into()), "iface v0 inet dhcp\n", "iface v0 inet dhcp"),
         (
             ifupdown::form(&"v0".into()),
+            "iface v1 inet static\n  address 192.0.2.1/32\n",
+            "iface v1 inet static",
+        ),
+        (ifupdown::form(&"v0".into()), "iface v0:1 inet6 manual\n", "iface v0:1 inet6 manual"),
+        (
+            ifupdown::form(&"v0".into()),
             "iface v0 inet6 manual\n  up ip -6 address replace 2001:db8::1/64 dev v0; true\n",
             "; true",
         ),
@@ -103,6 +109,8 @@ fn a_file_that_a_person_wrote_into_is_refused_with_the_line() {
             "forever",
         ),
         (netplan::form(&"v0".into(), "lan"), "network: {}\n", "did not write"),
+        (netplan::form(&"v0".into(), "lan"), "[]\n", "did not write"),
+        (netplan::form(&"v0".into(), "lan"), "{\"network\": 1}\n", "did not write"),
         (
             netplan::form(&"v0".into(), "lan"),
             "{\"network\": {\"version\": 2, \"ethernets\": {\"lan\": {\"addresses\": [\"192.0.2.1/24\"], \"mtu\": 1400}}}}",

@@ -3,7 +3,7 @@
 //! ifupdown adds an alias that it does not take for up, and fails because the address is there. So it has to know of an
 //! alias that we have added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -55,6 +55,7 @@ impl IfState {
     /// Returns those of `possible` that ifupdown takes for up.
     pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
         let lines = text(&self.file)?;
+        let lines: HashSet<&str> = lines.lines().collect();
         let mut known = Addresses::new();
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
@@ -66,8 +67,8 @@ impl IfState {
     }
 
     /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
-    fn knows(&self, lines: &str, label: &str) -> Result<bool> {
-        let is_listed = lines.lines().any(|line| line == format!("{label}={label}"));
+    fn knows(&self, lines: &HashSet<&str>, label: &str) -> Result<bool> {
+        let is_listed = lines.contains(format!("{label}={label}").as_str());
         Ok(is_listed && text(&self.own_file(label))?.trim() == label)
     }
 
@@ -89,19 +90,18 @@ impl IfState {
     }
 
     fn set(&self, label: &str, is_up: bool) -> Result<()> {
-        let line = format!("{label}={label}\n");
         let lines = text(&self.file)?;
-        if is_up && self.knows(&lines, label)? {
+        if is_up && self.knows(&lines.lines().collect(), label)? {
             return Ok(());
         }
-        let others: String = lines.split_inclusive('\n').filter(|old| *old != line).collect();
         let own = self.own_file(label);
+        let lines = with_entry(&lines, label, is_up);
         if !is_up {
             file::remove(&own)?;
-            return file::replace(&self.file, others.as_bytes(), file::MODE);
+            return file::replace(&self.file, lines.as_bytes(), file::MODE);
         }
         let written = file::replace(&own, format!("{label}\n").as_bytes(), file::MODE)
-            .and_then(|()| file::replace(&self.file, (others + &line).as_bytes(), file::MODE));
+            .and_then(|()| file::replace(&self.file, lines.as_bytes(), file::MODE));
         // One without the other is no entry, so nobody would take it away.
         written.inspect_err(|_| drop(self.set(label, false)))
     }
@@ -124,6 +124,17 @@ impl IfState {
     }
 }
 
+/// Returns the main file's text with the entry of `label` as its last line, or without it. A last line without a line feed stays one.
+fn with_entry(text: &str, label: &str, is_up: bool) -> String {
+    let entry = format!("{label}={label}");
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let there = body.split('\n').filter(|line| *line != entry && !text.is_empty());
+    let lines: Vec<&str> = there.chain(is_up.then_some(entry.as_str())).collect();
+    let is_ended = text.is_empty() || text.ends_with('\n');
+    let end = if is_ended && !lines.is_empty() { "\n" } else { "" };
+    lines.join("\n") + end
+}
+
 /// A lock for writing on a whole file (fcntl_locking(2)).
 const WHOLE: libc::flock = libc::flock {
     l_type: libc::F_WRLCK as libc::c_short,
@@ -132,3 +143,22 @@ const WHOLE: libc::flock = libc::flock {
     l_len: 0,
     l_pid: 0,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_comes_and_goes_whether_the_last_line_is_ended_or_not() {
+        for (without, with) in [
+            ("", "v0:1=v0:1\n"),
+            ("lo=lo\nv0=v0\n", "lo=lo\nv0=v0\nv0:1=v0:1\n"),
+            ("lo=lo\nv0=v0", "lo=lo\nv0=v0\nv0:1=v0:1"),
+            ("\n", "\nv0:1=v0:1\n"),
+        ] {
+            assert_eq!(with_entry(without, "v0:1", true), with);
+            assert_eq!(with_entry(with, "v0:1", true), with);
+            assert_eq!(with_entry(with, "v0:1", false), without);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -133,11 +134,9 @@ impl Form for Profile {
     fn written(&self, content: &str, addresses: &Addresses) -> String {
         let content = if content.is_empty() { self.own.as_deref().unwrap_or_default() } else { content };
         let present = self.read(content).unwrap_or_default();
-        let mut text =
-            without(content, |ip, prefix| addresses.contains_key(&Alias::new(&self.interface, ip, prefix)));
-        for (alias, address) in addresses.iter().filter(|(alias, _)| !present.contains_key(alias)) {
-            text = with(&text, alias, address);
-        }
+        let stays = |ip, prefix| addresses.contains_key(&Alias::new(&self.interface, ip, prefix));
+        let new = addresses.iter().filter(|(alias, _)| !present.contains_key(alias));
+        let text = with(&without(content, stays), &new.collect::<Vec<_>>());
         if self.own.as_ref() == Some(&text) { String::new() } else { text }
     }
 
@@ -156,7 +155,8 @@ impl Form for Profile {
     }
 
     fn loss(&self, before: &str, after: &str) -> Option<String> {
-        let stays = |line: &Line| addresses(after).any(|other| other.cidr == line.cidr);
+        let left: HashSet<_> = addresses(after).map(|line| line.cidr).collect();
+        let stays = |line: &Line| left.contains(&line.cidr);
         if let Some(line) = addresses(before).find(|line| line.value.contains(',') && !stays(line)) {
             return Some(format!(
                 "its line {}={} has the gateway too, which would go; put that into gateway=",
@@ -241,7 +241,7 @@ fn section_of(alias: &Alias) -> &'static str {
 
 /// Returns a profile without the addresses that are not to stay.
 fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> String {
-    let gone: Vec<usize> = addresses(content)
+    let gone: HashSet<usize> = addresses(content)
         .filter(|line| line.cidr.is_some_and(|(ip, prefix)| !stays(ip, prefix)))
         .map(|line| line.number)
         .collect();
@@ -249,24 +249,36 @@ fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> Strin
     lines.filter(|(number, _)| !gone.contains(number)).map(|(_, line)| line).collect()
 }
 
-/// Returns a profile with one more address, behind those that are there, else first in its section.
-fn with(content: &str, alias: &Alias, address: &Address) -> String {
-    let section = section_of(alias);
-    let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
-    let mut most = 0;
-    for line in addresses(content).filter(|line| line.section == section) {
-        last = last.max(line.number);
-        most = most.max(number(line.key).unwrap_or(0));
+/// Returns a profile with more addresses, behind those that are there, else first in their section.
+fn with(content: &str, new: &[(&Alias, &Address)]) -> String {
+    let mut behind: BTreeMap<usize, String> = BTreeMap::new();
+    for section in ["ipv4", "ipv6"] {
+        let (last, most) = end_of(content, section);
+        let new = new.iter().filter(|(alias, _)| section_of(alias) == section);
+        for ((alias, address), number) in new.zip(most + 1..) {
+            *behind.entry(last).or_default() += &format!("address{number}={}\n", words(alias, address));
+        }
     }
     let mut text = String::new();
     for (number, line) in content.split_inclusive('\n').enumerate() {
         text += line;
-        if number == last {
+        if let Some(lines) = behind.get(&number) {
             text += if line.ends_with('\n') { "" } else { "\n" };
-            text += &format!("address{}={}\n", most + 1, words(alias, address));
+            text += lines;
         }
     }
     text
+}
+
+/// Returns the line behind which a further address of a section belongs, and the largest number that one has there.
+fn end_of(content: &str, section: &str) -> (usize, u64) {
+    let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
+    let mut most = 0;
+    for line in addresses(content).filter(|line| line.section == section) {
+        last = last.max(line.number);
+        most = most.max(number(line.key).unwrap_or(0).into());
+    }
+    (last, most)
 }
 
 #[cfg(test)]

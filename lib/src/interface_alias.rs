@@ -18,7 +18,9 @@ mod label;
 mod message;
 mod netlink;
 mod options;
-mod persistence;
+pub(crate) mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod purge;
 mod wire;
 

@@ -8,6 +8,8 @@ mod error;
 pub mod file;
 pub mod interface_alias;
 pub mod netns;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod resource;
 pub mod sysctl;
 

@@ -8,8 +8,8 @@ mod coupling;
 mod item;
 mod key;
 mod options;
-#[cfg(test)]
-mod properties;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod rewritten;
 mod runtime;
 mod scope;

@@ -32,7 +32,7 @@ pub(super) fn review(root: &Path, plan: &Plan<InterfaceAlias>) -> Result<()> {
 }
 
 /// Returns the addresses that the configuration of keepalived at `path` lists (keepalived.conf(5)); none if there is none.
-fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
+pub(super) fn addresses(path: &Path) -> Result<BTreeSet<IpAddr>> {
     let mut found = BTreeSet::new();
     collect(path, DEPTH, &mut found)?;
     Ok(found)

@@ -10,6 +10,8 @@ mod manager;
 mod netplan;
 mod network_manager;
 mod networkd;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 
 use std::fmt::Debug;
 use std::net::IpAddr;

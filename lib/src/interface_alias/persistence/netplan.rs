@@ -218,7 +218,7 @@ fn entry(alias: &Alias, address: &Address) -> Value {
     if options.is_empty() { words.into() } else { json!({words: options}) }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
     let device = Device { name: interface.clone(), index: None };
     Box::new(Definition::new(&device, KINDS[0], id.to_owned()))

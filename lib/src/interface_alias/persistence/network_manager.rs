@@ -281,7 +281,7 @@ fn end_of(content: &str, section: &str) -> (usize, u64) {
     (last, most)
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Profile { interface: interface.clone(), own: None })
 }

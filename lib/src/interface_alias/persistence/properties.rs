@@ -91,6 +91,7 @@ pub(crate) fn forms_read(content: &[u8]) {
         form.brings(content, Some(Ipv4Addr::LOCALHOST.into()), Some("v0:1"));
         let Ok(addresses) = form.read(content) else { continue };
         form.written(content, &addresses);
+        form.written(content, &Addresses::new());
         form.loss(content, &form.written(usual, &addresses));
     }
 }

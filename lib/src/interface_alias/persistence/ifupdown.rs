@@ -216,6 +216,10 @@ impl Stanzas {
         let first = settings.first().ok_or(no_address)?.1;
         let text = first.strip_prefix(ADD).unwrap_or(first).split(' ').next().unwrap_or_default();
         let (ip, prefix) = cidr(text).ok_or(no_address)?;
+        // Only an IPv4 address has a label.
+        if let (Some(label), true) = (label, ip.is_ipv6()) {
+            return Err(not_ours(&format!("iface {label} inet static")));
+        }
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         let set = &mut address.set;
         if let Some(label) = label {

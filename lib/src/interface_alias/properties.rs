@@ -1,5 +1,6 @@
 //! What must hold for what the kernel and other hosts send, and for whole tasks.
 
+use std::collections::HashSet;
 use std::process::Command;
 
 use nix::libc::{RTM_NEWADDR, RTM_NEWLINK};
@@ -102,11 +103,11 @@ pub fn alias_run(data: &[u8]) {
     });
 }
 
-/// Returns whether a run added addresses and did nothing else.
+/// Returns whether a run added addresses that were neither the interface's nor in a file, and did nothing else.
 fn is_all_new(applied: &Report<InterfaceAlias>) -> bool {
-    let is_address = |item: &Item| item.any_alias().is_some();
-    !applied.plan.is_empty()
-        && applied.plan.iter().all(|(item, change)| is_address(item) && change.before.is_none())
+    let found: HashSet<_> = applied.found.keys().filter_map(Item::any_alias).collect();
+    let is_new = |item: &Item| item.any_alias().is_some_and(|alias| !found.contains(alias));
+    !applied.plan.is_empty() && applied.plan.items().all(is_new)
 }
 
 /// A network of the thread's own with lo and v0, number 7.

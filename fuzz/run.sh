@@ -14,6 +14,7 @@ ignore() {
 }
 
 molecule/need.sh c++=g++ || ignore 'libFuzzer needs a C++ compiler, which is missing, as said above'
+mkdir -p target/fuzz
 PATH=$PWD/target/fuzz/tools/bin:$PATH
 [[ $(cargo fuzz --version 2>/dev/null) == "cargo-fuzz $version" ]] ||
     cargo install --quiet --locked --debug --root target/fuzz/tools --version "$version" cargo-fuzz ||

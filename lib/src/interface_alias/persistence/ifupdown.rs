@@ -229,6 +229,10 @@ impl Stanzas {
         let first = settings.first().ok_or(no_address)?.1;
         let text = first.strip_prefix(ADD).unwrap_or(first).split(' ').next().unwrap_or_default();
         let (ip, prefix) = cidr(text).ok_or(no_address)?;
+        if ip.is_ipv6() && name != &*self.interface {
+            // No IPv6 address has a label, so we wrote none.
+            return Err(not_ours(&format!("iface {name} inet static")));
+        }
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         let set = &mut address.set;
         if name != &*self.interface {

@@ -93,6 +93,11 @@ fn a_file_that_a_person_wrote_into_is_refused_with_the_line() {
         (ifupdown::form(&"v0".into()), "iface v0 inet dhcp\n", "iface v0 inet dhcp"),
         (
             ifupdown::form(&"v0".into()),
+            "iface v0:1 inet static\n  up ip -6 address replace 2001:db8::1/64 dev v0\n",
+            "iface v0:1 inet static",
+        ),
+        (
+            ifupdown::form(&"v0".into()),
             "iface v0 inet6 manual\n  up ip -6 address replace 2001:db8::1/64 dev v0; true\n",
             "; true",
         ),

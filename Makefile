@@ -72,7 +72,7 @@ endif
 persistence: modules $(VENV)/pytest
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
-	$(VENV)/bin/pytest --quiet lab/boots
+	$(VENV)/bin/pytest --quiet --numprocesses 2 --dist worksteal lab/boots
 else
 	@echo 'ignored: lab/boots (only root can make hosts that boot)'
 endif

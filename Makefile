@@ -70,12 +70,12 @@ else
 endif
 
 # Hosts of Debian that boot, each with another network manager.
-persistence: modules
+persistence: modules $(VENV)/pytest
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
-	molecule/persistence.sh
+	$(VENV)/bin/pytest --quiet --numprocesses 2 --dist worksteal lab/boots
 else
-	@echo 'ignored: molecule/persistence.sh (only root can make hosts that boot)'
+	@echo 'ignored: lab/boots (only root can make hosts that boot)'
 endif
 
 # The LVS playbooks and virtual services with real IPVS, which needs a kernel that has it: guests of QEMU.
@@ -126,12 +126,12 @@ $(VENV)/ansible: molecule/requirements.txt
 	$(PIP) install --constraint molecule/requirements.txt ansible-core
 	touch $@
 
-$(VENV)/pytest: molecule/requirements.txt $(VENV)/ansible
-	$(PIP) install --constraint molecule/requirements.txt pytest
-	touch $@
-
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible
 	$(PIP) install --requirement molecule/requirements.txt
+	touch $@
+
+$(VENV)/pytest: molecule/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint molecule/requirements.txt pytest pytest-xdist
 	touch $@
 
 $(VENV)/bench: lab/bench/requirements.txt $(VENV)/ansible

@@ -6,6 +6,7 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
+. lab/private_home.sh
 ansible_playbook=target/venv/bin/ansible-playbook
 alias_address=192.168.31.173
 server_address=10.9.0.2
@@ -17,6 +18,7 @@ main() {
     [[ ${1-} == on-the-host ]] || exec lab/host run -- playbooks/demo.sh on-the-host
 
     heading "A machine for this demonstration"
+    export LC_ALL=C.UTF-8
     make_private_home
     make_network
     echo "It has the interface wlp1s0, a client beside it and a server behind it."
@@ -55,13 +57,6 @@ heading() {
 fail() {
     echo "demo: $*" >&2
     exit 1
-}
-
-# Ansible keeps files in the home directory, be it $HOME or that of $USER in /etc/passwd.
-make_private_home() {
-    export HOME=/run/home USER=root LOGNAME=root LC_ALL=C.UTF-8
-    mkdir "$HOME"
-    sed -i -E "s|^(root:.*):[^:]*:([^:]*)$|\1:$HOME:\2|" /etc/passwd
 }
 
 make_network() {

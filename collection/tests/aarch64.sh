@@ -4,6 +4,7 @@
 # nothing of this machine is changed. After `make assembled`: collection/tests/aarch64.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. lab/private_home.sh
 
 case ${1-} in
     '') exec unshare --user --map-root-user -- lab/host run -- "$0" on-the-host ;;
@@ -24,13 +25,6 @@ be_aarch64() {
         "$ones"'\x00'"$ones"'\xff\xfe\xff\xff\xff' "$(command -v qemu-aarch64-static)" >/proc/sys/fs/binfmt_misc/register
     echo aarch64 >/run/arch
     mount --no-mtab --bind /run/arch /proc/sys/kernel/arch
-}
-
-# Ansible keeps files in the home directory, be it $HOME or that of root in /etc/passwd.
-make_private_home() {
-    export HOME=/run/home
-    mkdir "$HOME"
-    sed -i -E "s|^(root:.*):[^:]*:([^:]*)$|\1:$HOME:\2|" /etc/passwd
 }
 
 # Does a task twice, and says what `changed` was.

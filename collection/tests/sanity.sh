@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 project=$PWD
+. collection/tests/quietly.sh
 
 commands=$(collection/tests/ansible.sh newest) || {
     rc=$?
@@ -58,15 +59,6 @@ import() {
 
 heading() {
     printf '== %s\n' "$*"
-}
-
-# What a command says matters only if it fails.
-quietly() {
-    "$@" >"$work/log" 2>&1 || {
-        tail -n 60 "$work/log"
-        echo "sanity.sh: failed: $*" >&2
-        exit 1
-    }
 }
 
 main

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tests=collection/tests
+. "$tests/quietly.sh"
 
 work=$(mktemp -d) # a short path, as ssh makes sockets below it
 trap end EXIT
@@ -58,14 +59,6 @@ heading() {
 fail() {
     echo "versions.sh: $*" >&2
     exit 1
-}
-
-# What a command says matters only if it fails.
-quietly() {
-    "$@" >"$work/log" 2>&1 || {
-        tail -n 60 "$work/log"
-        fail "failed: $*"
-    }
 }
 
 pages() {

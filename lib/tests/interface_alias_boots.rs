@@ -1,4 +1,4 @@
-//! What must never cost a host its network at the next boot, and what is left where it did; molecule/persistence.sh boots such hosts.
+//! What must never cost a host its network at the next boot, and what is left where it did; lab/boots boots such hosts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

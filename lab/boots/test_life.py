@@ -1,0 +1,303 @@
+"""What a boot brings back, with the real managers.
+
+Each has its host bring eth0 up. What shall survive is then tried: the manager's reload, the restart of its service, a boot.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from machine import IPV6, LABELLED, ON_LO, absent, checked
+
+ETH0_FIRST = ('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global eth0')
+LABELLED_SECOND = ('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary eth0:1')
+LO = ('lo', '127.0.0.1/8')
+V6 = ('eth0', '2001:db8::10/64')
+NODAD = {**IPV6, 'nodad': True}
+IPV4 = {'name': 'eth0', 'address': '192.0.2.10/24'}
+
+INTERFACES = """\
+source /etc/network/interfaces.d/*
+auto lo
+iface lo inet loopback
+auto eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+"""
+NETWORK = '[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\n'
+NETPLAN = """\
+network:
+  version: 2
+  renderer: {}
+  ethernets:
+    eth0:
+      addresses: [192.0.2.1/24]
+"""
+PROFILE = """\
+[connection]
+id=lan
+uuid=7b7a1f4e-0f0f-4a6c-9a41-d58c6a8f1d10
+type=ethernet
+interface-name=eth0
+
+[ipv4]
+# the person's
+address1=192.0.2.1/24,192.0.2.254
+method=manual
+
+[ipv6]
+address1=2001:db8::1/64
+method=manual
+"""
+LAN = '/etc/NetworkManager/system-connections/lan.nmconnection'
+KEEPALIVED = 'vrrp_instance a {\n  virtual_ipaddress {\n    192.0.2.50/24\n  }\n}\n'
+
+
+@dataclass
+class Life:
+    """What the module is told, and what ip(8) then shows: siblings are there without it, vips with it, each after its interface."""
+
+    tasks: list
+    siblings: list
+    vips: list
+    files: list  # that the module makes, and removes
+    commands: list  # that must not lose anything
+    heed: list = field(default_factory=list)  # what the module says is to do when an address has gone
+
+    def all(self):
+        """Returns all that is there after the tasks."""
+        return self.siblings + self.vips
+
+
+def live(host, life):
+    """Has a host that has just booted live a whole life."""
+    come(host, life)
+    host.reboot()
+    assert host.has_each(life.all()), 'they are there after a boot'
+    for task in life.tasks:
+        assert host.keeps(task), 'after a boot nothing is to do'
+    go_and_come_back(host, life)
+    for command in life.commands:
+        go_on(host, life, command)
+    for task in life.tasks:
+        assert host.keeps(task), 'what the manager did is no drift'
+    go(host, life)
+
+
+def come(host, life):
+    """The addresses come."""
+    assert host.has_each(life.siblings), 'the manager has brought eth0 up'
+    for task in life.tasks:
+        assert host.changes(checked(task)), 'check mode predicts a change'
+        assert host.changes(task), 'the address comes'
+    assert host.has_each(life.all()), 'they are there'
+    for task in life.tasks:
+        assert host.keeps(task), 'once more changes nothing'
+
+
+def go_and_come_back(host, life):
+    """The addresses go, stay away, and come back."""
+    for task in life.tasks:
+        assert host.changes(absent(task)), 'it goes'
+    if life.heed:
+        assert ' '.join(life.heed[:-1]) in host.answer, 'what NetworkManager may do is said'
+        host.run(*life.heed)
+    assert host.lacks_each(life.vips), 'they are gone'
+    for task in life.tasks:
+        assert host.keeps(absent(task)), 'gone it stays'
+        assert host.changes(task), 'it comes back'
+
+
+def go_on(host, life, command):
+    """The manager does something else."""
+    assert host.succeeds('bash', '-c', command), 'the manager goes on'
+    time.sleep(1)
+    assert host.has_each(life.all()), f'all is there after: {command}'
+
+
+def go(host, life):
+    """The addresses go for good."""
+    for task in life.tasks:
+        assert host.changes(absent(task)), 'it goes again'
+    host.reboot()
+    assert host.has_each(life.siblings), 'eth0 is as before'
+    assert host.lacks_each(life.vips), 'the boot brings none back'
+    for file in life.files:
+        assert not host.has_file(file), 'no file is left'
+
+
+def leave_keepalived_alone(host):
+    """An address of keepalived is not ours."""
+    host.run('mkdir', '-p', '/etc/keepalived')
+    host.write('/etc/keepalived/keepalived.conf', KEEPALIVED)
+    task = {'name': 'eth0:5', 'address': '192.0.2.50/24'}
+    assert host.says('leave it to keepalived', task), 'an address of keepalived is refused'
+
+
+# --- ifupdown ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('host', ['bookworm-ifupdown', 'trixie-ifupdown'], indirect=True)
+def test_ifupdown(host):
+    """The interface's own address stays the first one, which is what the host sends from."""
+    host.prepare('networking')
+    host.put('etc/network/interfaces', INTERFACES)
+    host.boot()
+    live(host, Life(
+        tasks=[LABELLED, ON_LO, NODAD],
+        siblings=[ETH0_FIRST, LO],
+        vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
+        files=['/etc/network/interfaces.d/lvs-host-eth0', '/etc/network/interfaces.d/lvs-host-lo'],
+        commands=['systemctl restart networking', 'ifup eth0:1', 'ifdown eth0:1 && ifup eth0:1', 'systemctl restart networking'],
+    ))
+    take_the_alias_along(host)
+    assert restart_fails_untold(host), 'the trap is one: what ifupdown does not know makes its restart fail'
+    assert host.run('cat', '/proc/sys/net/ipv6/conf/eth0/autoconf') == '1', 'autoconfiguration stays on'
+    task = {'name': 'eth0', 'address': '192.0.2.11/24'}
+    assert host.says('give it a label', task), 'without a label it might come first'
+    leave_a_stanza_alone(host)
+    leave_keepalived_alone(host)
+
+
+def take_the_alias_along(host):
+    """What ifdown takes away is mended, and ifupdown knows of it."""
+    assert host.changes(LABELLED), 'an alias comes once more'
+    host.run('bash', '-c', 'ifdown eth0 2>/dev/null && ifup eth0')
+    assert host.lacks('eth0', 'eth0:1'), 'which the interface takes with it'
+    assert host.changes(LABELLED), 'it is mended'
+    assert host.succeeds('systemctl', 'restart', 'networking'), 'and ifupdown goes on'
+    assert host.has('eth0', 'eth0:1'), 'with the alias'
+    assert host.changes(absent(LABELLED)), 'until it goes'
+
+
+def restart_fails_untold(host):
+    """Returns whether a restart fails where ifupdown is not told of an address that a stanza has."""
+    host.write('/etc/network/interfaces.d/untold', 'auto lo:9\niface lo:9 inet static\n    address 203.0.113.9/32\n\n')
+    host.run('ip', 'address', 'add', '203.0.113.9/32', 'dev', 'lo', 'label', 'lo:9')
+    failed = not host.succeeds('systemctl', 'restart', 'networking')
+    host.run('ip', 'address', 'del', '203.0.113.9/32', 'dev', 'lo')
+    host.run('rm', '/etc/network/interfaces.d/untold')
+    host.run('systemctl', 'restart', 'networking')
+    return failed
+
+
+def leave_a_stanza_alone(host):
+    """A person's own stanza is not ours."""
+    host.write('/etc/network/interfaces.d/mine', 'iface eth0:7 inet static\n    address 192.0.2.17/24\n\n')
+    task = {'name': 'eth0:3', 'address': '192.0.2.17/24'}
+    assert host.says('interfaces.d/mine, which we did not write', task), "the person's own stanza is left alone"
+    assert not host.has_file('/etc/network/interfaces.d/lvs-host-eth0'), 'nothing was written for it'
+
+
+# --- networkd ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('host', ['bookworm-networkd', 'trixie-networkd'], indirect=True)
+def test_networkd(host):
+    """It drops what it does not know, and keeps what it is told to keep."""
+    host.prepare('systemd-networkd')
+    host.put('etc/systemd/network/10-lan.network', NETWORK)
+    host.boot()
+    life = Life(
+        tasks=[LABELLED, ON_LO, NODAD],
+        siblings=[ETH0_FIRST, LO],
+        vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
+        files=['/etc/systemd/network/10-lan.network.d', '/etc/systemd/network/20-lvs-host-lo.network'],
+        commands=['systemctl restart systemd-networkd', 'networkctl reload', 'networkctl reconfigure eth0',
+                  'systemctl restart systemd-networkd'],
+    )
+    live(host, life)
+    lose_what_is_not_stored(host)
+    keep_the_primary(host)
+    leave_keepalived_alone(host)
+
+
+def lose_what_is_not_stored(host):
+    """The trap: what is only in the kernel is gone with a reload after a change."""
+    host.alias({'name': 'eth0:8', 'address': '192.0.2.18/32'}, persist='none')
+    assert host.changes(LABELLED), 'the address of networkd comes'
+    host.run('networkctl', 'reload')
+    assert host.lacks('eth0', 'eth0:8'), 'a reload drops what is not stored'
+    assert host.has('eth0', 'eth0:1'), 'and keeps what is'
+    assert host.says('networkctl reload', absent(LABELLED)), 'that networkd may bring it back is said'
+
+
+def keep_the_primary(host):
+    """The other trap: what networkd is told to keep and does not know becomes the primary of its prefix."""
+    host.run('sed', '-i', r'/^\[Network\]/a KeepConfiguration=static', '/etc/systemd/network/10-lan.network')
+    host.run('networkctl', 'reload')
+    assert host.changes(LABELLED), 'an address to keep comes'
+    host.run('networkctl', 'reload')
+    host.run('networkctl', 'reconfigure', 'eth0')
+    time.sleep(2)
+    assert host.has_each([ETH0_FIRST, LABELLED_SECOND]), "the interface's own stays the primary, and the alias a secondary"
+
+
+# --- Netplan -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('host', ['bookworm-netplan_networkd', 'trixie-netplan_networkd'], indirect=True)
+def test_netplan_with_networkd(host):
+    """Netplan keeps labels for networkd, and no scope."""
+    host.prepare('systemd-networkd')
+    host.put('etc/netplan/50-lan.yaml', NETPLAN.format('networkd'), '600')
+    host.boot()
+    live(host, Life(
+        tasks=[LABELLED, ON_LO, IPV6],
+        siblings=[ETH0_FIRST, LO],
+        vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
+        files=['/etc/netplan/90-lvs-host-eth0.yaml', '/etc/netplan/90-lvs-host-lo.yaml'],
+        commands=['netplan apply', 'systemctl restart systemd-networkd'],
+    ))
+    assert host.says('keeps no scope', {**LABELLED, 'scope': 'link'}), 'an option that Netplan lacks is refused'
+
+
+@pytest.mark.parametrize('host', ['bookworm-netplan_networkmanager', 'trixie-netplan_networkmanager'], indirect=True)
+def test_netplan_with_networkmanager(host):
+    """For NetworkManager it keeps no labels."""
+    host.prepare('NetworkManager')
+    host.put('etc/netplan/50-lan.yaml', NETPLAN.format('NetworkManager'), '600')
+    host.boot()
+    live(host, Life(
+        tasks=[IPV4],
+        siblings=[('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global noprefixroute eth0')],
+        vips=[('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary')],
+        files=['/etc/netplan/90-lvs-host-eth0.yaml'],
+        commands=['netplan apply', 'systemctl restart NetworkManager'],
+    ))
+    assert host.says('keeps no label', LABELLED), 'a label is refused'
+    assert not host.has_file('/etc/netplan/90-lvs-host-eth0.yaml'), 'with nothing written'
+
+
+# --- NetworkManager ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('host', ['bookworm-networkmanager', 'trixie-networkmanager'], indirect=True)
+def test_networkmanager(host):
+    """It sets an IPv6 address again that it had set and that was taken away, whenever another comes or goes. The module says so."""
+    host.prepare('NetworkManager')
+    host.put(LAN[1:], PROFILE, '600')
+    host.boot()
+    live(host, Life(
+        tasks=[IPV4, IPV6, {'name': 'lo', 'address': '203.0.113.1/32'}],
+        siblings=[('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global noprefixroute eth0'), ('eth0', '2001:db8::1/64'), LO],
+        vips=[('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary'), V6, ('lo', '203.0.113.1/32')],
+        files=['/etc/NetworkManager/system-connections/lvs-host-lo.nmconnection'],
+        commands=['nmcli connection reload', 'nmcli device reapply eth0', 'nmcli connection up lan',
+                  'systemctl restart NetworkManager', 'nmcli connection modify lan ipv4.dns 192.0.2.53', 'nmcli connection up lan'],
+        heed=['nmcli', 'device', 'reapply', 'eth0'],
+    ))
+    leave_the_profile_as_it_was(host)
+
+
+def leave_the_profile_as_it_was(host):
+    """A profile that NetworkManager has written anew is ours no less; one with comments keeps them."""
+    assert host.changes(IPV4), 'NetworkManager wrote our address down again'
+    assert host.says('keeps no label', LABELLED), 'a label is refused'
+    host.run('nmcli', 'connection', 'modify', 'lan', 'ipv4.dns', '')
+    assert host.changes(absent(IPV4)), 'the address goes'
+    before = host.run('cat', LAN)
+    assert host.changes(IPV4), 'an address comes into the profile'
+    assert host.changes(absent(IPV4)), 'and goes'
+    assert host.run('cat', LAN) == before, 'which leaves the profile as it was'
+    assert host.run('stat', '-c', '%a', LAN) == '600', 'for root alone'

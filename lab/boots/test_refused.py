@@ -1,0 +1,170 @@
+"""Hosts whose next boot the module would put at risk, or for which it cannot tell who has eth0: it refuses, and removes what it once stored."""
+
+import time
+
+import pytest
+from machine import LABELLED, absent, checked
+
+INTERFACES = """\
+{}
+auto lo
+iface lo inet loopback
+auto eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+"""
+LVS_HOST_ETH0 = '/etc/network/interfaces.d/lvs-host-eth0'
+NETWORKING_NG = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=ifup-ng -a\n'
+
+
+@pytest.mark.parametrize('host', ['bookworm-nobody'], indirect=True)
+def test_nobody(host):
+    """No manager has eth0."""
+    host.prepare()
+    host.boot()
+    host.run('ip', 'link', 'set', 'eth0', 'up')
+    assert host.says('neither ifupdown, networkd, netplan nor networkmanager', LABELLED), 'without a manager it is refused'
+    assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
+
+
+@pytest.mark.parametrize('host', ['bookworm-two'], indirect=True)
+def test_two(host):
+    """Two managers have eth0."""
+    host.prepare('networking', 'systemd-networkd')
+    host.put('etc/network/interfaces', 'source /etc/network/interfaces.d/*\niface eth0 inet static\n    address 192.0.2.1/24\n\n')
+    host.put('etc/systemd/network/10-lan.network', '[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\n\n')
+    host.boot()
+    assert host.has('eth0', '192.0.2.1'), 'eth0 is up'
+    assert host.says('ifupdown and networkd have it', LABELLED), 'with two managers it is refused'
+    assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
+    assert host.changes(LABELLED, persist='networkd'), 'unless one is named'
+
+
+# --- other programs that read the files of ifupdown, each in its own way -------------------------------
+
+
+@pytest.mark.parametrize('host', ['bookworm-ifupdown2', 'trixie-ifupdown2', 'bookworm-ifupdown-ng', 'trixie-ifupdown-ng'], indirect=True)
+def test_another_ifupdown(host):
+    """One of them is refused by its name, and what an earlier version stored there is removed."""
+    boot_with(host)
+    assert host.has('eth0', '192.0.2.1/24'), 'it has brought eth0 up'
+    assert host.says(f'this host has {host.case}, ', LABELLED), 'it is refused by name'
+    assert host.says(f'this host has {host.case}, ', LABELLED, persist='ifupdown'), 'by the name that is given too'
+    assert not host.has_file(LVS_HOST_ETH0), 'with nothing written'
+    assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
+    remove_what_is_stored(host)
+    host.reboot()
+    assert host.has('eth0', '192.0.2.1/24'), 'eth0 is as before'
+
+
+def boot_with(host):
+    """Boots the host with the program that its case names."""
+    host.prepare('networking')
+    # That of Debian 13 brings nothing up by itself.
+    if (host.suite, host.case) == ('trixie', 'ifupdown-ng'):
+        host.put('etc/systemd/system/networking.service', NETWORKING_NG)
+        host.link('etc/systemd/system/multi-user.target.wants/networking.service', '../networking.service')
+    # Neither reads what the other does.
+    source = 'source /etc/network/interfaces.d/*' if host.case == 'ifupdown2' else 'source-directory /etc/network/interfaces.d'
+    host.put('etc/network/interfaces', INTERFACES.format(source))
+    host.make_directory('etc/network/interfaces.d')
+    host.boot(host.case)
+
+
+def remove_what_is_stored(host):
+    """What an earlier version stored is told, and can be removed."""
+    host.write(LVS_HOST_ETH0, 'auto eth0 eth0:1\niface eth0:1 inet static\n    address 192.0.2.10/24\n')
+    host.run('ip', 'address', 'replace', '192.0.2.10/24', 'broadcast', '+', 'dev', 'eth0', 'label', 'eth0:1')
+    warning = f'puts the next boot at risk, and state absent removes it: this host has {host.case}, '
+    assert host.says(warning, LABELLED), 'what is stored is told'
+    assert host.changes(absent(LABELLED)), 'it can be removed'
+    assert not host.has_file(LVS_HOST_ETH0), 'from the file'
+    assert host.lacks('eth0', '192.0.2.10'), 'and the kernel'
+    assert host.keeps(absent(LABELLED)), 'and gone it stays'
+
+
+# --- the order of Netplan's files ----------------------------------------------------------------------
+
+OURS = '/etc/netplan/90-lvs-host-eth0.5.yaml'
+LATE = f'99-netcfg-vmware.yaml comes after {OURS}'
+ON_VLAN = {'name': 'eth0.5', 'address': '198.51.100.10/24'}
+SIBLINGS = [('eth0', '192.0.2.1/24'), ('eth0.5', '198.51.100.1/24')]
+VLAN_LINK = '[Service]\nExecStart=ip link add eth0.5 type veth peer name far.5\nExecStart=ip link set far.5 up\n'
+NETPLAN = """\
+network:
+  renderer: networkd
+  ethernets:
+    eth0:
+      addresses: [192.0.2.1/24]
+  vlans:
+    eth0.5:
+      id: 5
+      link: eth0
+      addresses: [198.51.100.1/24]
+"""
+# As the module wrote it before it knew of the order of the files.
+TOO_EARLY = """\
+# Made by lvs.host.interface_alias, which replaces all of this file.
+{"network": {"version": 2, "vlans": {"eth0.5": {"addresses": ["198.51.100.10/24"]}}}}
+"""
+
+
+@pytest.mark.parametrize('host', ['bookworm-netplan_order', 'trixie-netplan_order'], indirect=True)
+def test_netplan_order(host):
+    """A VLAN of which the person's file tells after ours.
+
+    Where the kernel knows no VLAN it is a veth by that name, which networkd takes if it sees no .netdev file: what matters is
+    what Netplan makes of the files.
+    """
+    host.prepare('systemd-networkd')
+    host.put('etc/systemd/system/eth0.service.d/vlan.conf', VLAN_LINK)
+    host.link('etc/systemd/network/10-netplan-eth0.5.netdev', '/dev/null')
+    host.put('etc/netplan/99-netcfg-vmware.yaml', NETPLAN, '600')
+    host.boot()
+    refuse_to_come_first(host)
+    mend_what_came_first(host)
+    come_second(host)
+
+
+def refuse_to_come_first(host):
+    """What would come first is refused."""
+    assert host.has_each(SIBLINGS), 'the manager has brought both up'
+    assert host.says(LATE, ON_VLAN), 'what would come first is refused'
+    assert host.says(LATE, checked(ON_VLAN)), 'in check mode too'
+    assert not host.has_file(OURS), 'with nothing written'
+    assert host.lacks('eth0.5', '198.51.100.10'), 'with nothing set'
+
+
+def mend_what_came_first(host):
+    """What an earlier version stored there costs the host its network, until it is removed."""
+    host.write(OURS, TOO_EARLY)
+    host.run('ip', 'address', 'replace', '198.51.100.10/24', 'dev', 'eth0.5')
+    warning = f'puts the next boot at risk, and state absent removes it: /etc/netplan/{LATE}'
+    assert host.says(warning, ON_VLAN), 'what an earlier version stored is told'
+    assert '"changed":false' in host.answer, 'though nothing changes'
+    assert not host.succeeds('netplan', 'generate'), 'the trap is one: Netplan fails'
+    host.reboot()
+    assert boots_badly(host), 'and the boot has not brought what was there'
+    assert host.changes(absent(ON_VLAN)), 'it is removed from there'
+    assert not host.has_file(OURS), 'the file is gone'
+    host.reboot()
+    assert host.has_each(SIBLINGS), 'and the next boot brings the network'
+
+
+def boots_badly(host):
+    """Returns whether Debian 12 has no network at all, and Debian 13, where a boot goes on, takes the alias for the source."""
+    if host.suite == 'trixie':
+        return host.has('eth0.5', '198.51.100.1/24 brd 198.51.100.255 scope global secondary eth0.5')
+    time.sleep(2)
+    return not host.holds('eth0', '192.0.2.1/24') and not host.holds('eth0.5', '198.51.100')
+
+
+def come_second(host):
+    """Behind the person's file it is kept."""
+    host.run('mv', '/etc/netplan/99-netcfg-vmware.yaml', '/etc/netplan/50-netcfg-vmware.yaml')
+    assert host.changes(ON_VLAN), "behind the person's file it is kept"
+    host.reboot()
+    assert host.has_each([*SIBLINGS, ('eth0.5', '198.51.100.10/24')]), 'the boot brings it back'
+    assert host.keeps(ON_VLAN), 'nothing is to do'
+    assert host.changes(absent(ON_VLAN)), 'it goes'
+    assert not host.has_file(OURS), 'with its file'

@@ -68,6 +68,18 @@ impl Setting {
         integer(&self.text)
     }
 
+    /// Returns whether a line with `text` brings this value about: behind a number the kernel stops reading at white space
+    /// (kernel/sysctl.c, `do_proc_dointvec`), so what follows it there, like a remark, does not count.
+    pub(super) fn is_loaded_by(&self, key: &Key, text: &str) -> bool {
+        if *self == Self::new(key, text) {
+            return true;
+        }
+        let count = self.text.split_whitespace().count();
+        let numbers = count > 0 && self.text.split_whitespace().all(|word| integer(word).is_some());
+        let first: Vec<&str> = text.split_whitespace().take(count).collect();
+        matches!(self.kind, Kind::Words) && numbers && *self == Self::new(key, &first.join(" "))
+    }
+
     fn canonical(&self) -> Vec<String> {
         match self.kind {
             Kind::Verbatim => vec![self.text.clone()],
@@ -182,6 +194,16 @@ fn integer(word: &str) -> Option<i128> {
         return None;
     }
     i128::from_str_radix(digits, radix).ok().map(|number| sign * number)
+}
+
+/// Returns the number with which `text` begins.
+pub(super) fn leading_number(text: &str) -> Option<i128> {
+    integer(text.split_whitespace().next()?)
+}
+
+/// Returns whether both are one text, or begin with one number.
+pub(super) fn same_number(one: &str, other: &str) -> bool {
+    one == other || leading_number(one).is_some_and(|number| leading_number(other) == Some(number))
 }
 
 /// Returns the ranges of a list like `1,3-5`, sorted and joined, as the kernel shows a bitmap.

@@ -41,6 +41,7 @@ use options::{Options, Wish};
 use rewritten::Rewritten;
 use runtime::ProcSys;
 use scope::Scope;
+use stored::Content;
 
 /// What a person wants of kernel parameters.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,7 +64,7 @@ pub struct Sysctl {
     /// What was set and cannot be taken back.
     spent: Vec<Key>,
     /// What these held when they were last observed.
-    contents: BTreeMap<Rc<Path>, Vec<u8>>,
+    contents: BTreeMap<Rc<Path>, Content>,
     /// The files that were replaced; a second time is the way back.
     rewritten: BTreeMap<Rc<Path>, Rewritten>,
     /// Held while files are written: one lock for all files, as links may give one file many names.
@@ -185,7 +186,7 @@ impl Sysctl {
         match self.rewritten.remove(path) {
             Some(done) => done.undo(path, &text),
             None => {
-                let before = self.contents.remove(path).unwrap_or_default();
+                let before = self.contents.remove(path).unwrap_or_default().bytes;
                 let done = Rewritten::write(path, before, text, self.options.backup)?;
                 self.rewritten.insert(path.clone(), done);
                 Ok(())
@@ -221,8 +222,8 @@ impl Resource for Sysctl {
         let mut state = State::<Self>::new();
         self.observe_kernel(&mut state)?;
         for file in &self.files {
-            let content = file::read(file)?.unwrap_or_default();
-            self.observe_file(file, &content, &mut state);
+            let content = Content::new(file::read(file)?.unwrap_or_default());
+            self.observe_file(file, content.found.clone(), &mut state);
             self.contents.insert(file.clone(), content);
         }
         Ok(state)
@@ -258,9 +259,11 @@ impl Resource for Sysctl {
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }
-        then.retain(|item, _| item.is_live());
         for (file, text) in self.files.iter().zip(&texts) {
-            self.observe_file(file, text, &mut then);
+            if let Some(text) = text {
+                then.retain(|item, _| !item.is_in(file));
+                self.observe_file(file, text::assignments(text), &mut then);
+            }
         }
         Ok(then)
     }

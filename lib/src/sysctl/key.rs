@@ -44,7 +44,7 @@ impl Key {
 
 /// Returns whether what is at `path` stands for several parameters.
 pub(super) fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '['])
+    path.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
 /// Returns the path of a parameter of an interface, of which only the dots of the interface's name may be meant: such

@@ -9,9 +9,22 @@ use std::rc::Rc;
 
 use super::boot::Wanted;
 use super::text::{self, Assignments, Draft};
-use super::{Item, Key, Line, Sysctl, Value, coupling};
+use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Plan, State};
 use crate::{Result, file};
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) found: Assignments,
+}
+
+impl Content {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { found: text::assignments(&bytes), bytes }
+    }
+}
 
 /// Returns how many lines of a file undo the one that sets `path`, which is `line`, from below it.
 fn undone_by(path: &str, line: &Line, patterns: &[&str], found: &Assignments) -> usize {
@@ -46,9 +59,8 @@ fn place(draft: &Draft, path: &str, text: &str) -> usize {
 
 impl Sysctl {
     /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
-    pub(super) fn observe_file(&self, file: &Rc<Path>, content: &[u8], state: &mut State<Self>) {
+    pub(super) fn observe_file(&self, file: &Rc<Path>, mut found: Assignments, state: &mut State<Self>) {
         let going = self.going();
-        let mut found = text::assignments(content);
         let patterns: Vec<&str> =
             found.keys().map(String::as_str).filter(|path| super::key::is_pattern(path)).collect();
         let undone: Vec<(String, usize)> = (found.iter())
@@ -79,11 +91,17 @@ impl Sysctl {
         }
     }
 
-    /// Returns what the files are going to hold: the first one has the lines, any other one none.
-    pub(super) fn wanted_texts(&self, now: &State<Self>) -> Vec<Vec<u8>> {
+    /// Returns what the files are going to hold: the first one has the lines, any other one none. Nothing is returned for one
+    /// that stays as it is.
+    pub(super) fn wanted_texts(&self, now: &State<Self>) -> Vec<Option<Vec<u8>>> {
+        let contents: Vec<&Content> = self.files.iter().filter_map(|file| self.contents.get(file)).collect();
+        let found: Vec<&Assignments> = contents.iter().map(|content| &content.found).collect();
+        let is_right = found.iter().enumerate().all(|(place, found)| self.is_right(found, place == 0));
+        if is_right && self.undone(&found).is_empty() {
+            return contents.iter().map(|_| None).collect();
+        }
         let going = self.going();
-        let content = |file| self.contents.get(file).map_or(&[][..], Vec::as_slice);
-        let mut drafts: Vec<Draft> = self.files.iter().map(|file| Draft::new(content(file))).collect();
+        let mut drafts: Vec<Draft> = contents.iter().map(|content| Draft::new(&content.bytes)).collect();
         for (place, draft) in drafts.iter_mut().enumerate() {
             draft.retain(|path| match self.scope.stored.get(path) {
                 Some(text) => text.is_some() && place == 0,
@@ -93,18 +111,44 @@ impl Sysctl {
         let others: Vec<Assignments> =
             drafts.iter().skip(1).map(|draft| text::assignments(&draft.text())).collect();
         if let Some(first) = drafts.first_mut() {
-            self.fill(first, &others, now);
+            self.fill(first, &others.iter().collect::<Vec<_>>(), now);
         }
-        drafts.iter().map(Draft::text).collect()
+        drafts.iter().map(|draft| Some(draft.text())).collect()
+    }
+
+    /// Returns whether a file assigns what it should, for all that its order does.
+    fn is_right(&self, found: &Assignments, holds: bool) -> bool {
+        let options = &self.options;
+        if options.is_absent() || options.exclusive || options.at_least || options.comment.is_some() {
+            return false;
+        }
+        self.scope.stored.iter().all(|(key, text)| {
+            let last = found.get(key.path()).and_then(|lines| lines.last());
+            match text.as_deref().filter(|_| holds) {
+                Some(text) => {
+                    last.is_some_and(|line| Setting::new(key, text).is_loaded_by(key, &line.value()))
+                }
+                None => last.is_none(),
+            }
+        })
+    }
+
+    /// Returns the parameters that a boot does not bring about though another place in the file might.
+    fn undone(&self, texts: &[&Assignments]) -> BTreeSet<(&'static str, &Key)> {
+        let (Some(boot), Some(own)) = (&self.boot, texts.first()) else { return BTreeSet::new() };
+        let mut wanted = self.wanted_at_boot(texts);
+        wanted.values.retain(|key, _| is_ordered(own, key));
+        boot.unmet(texts, &wanted)
     }
 
     /// Sets and adds the lines of the task, in an order that boots to what is wanted.
-    fn fill(&self, draft: &mut Draft, others: &[Assignments], now: &State<Self>) {
+    fn fill(&self, draft: &mut Draft, others: &[&Assignments], now: &State<Self>) {
         let comment = self.options.comment.as_deref();
         let mut wanted: BTreeMap<&Key, &str> =
             self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect();
         if self.options.at_least {
-            let found = texts(draft, others);
+            let own = text::assignments(&draft.text());
+            let found = with_others(&own, others);
             wanted.retain(|key, text| self.is_to_be_stored(key, text, &found, now));
         }
         let done = draft.set(&wanted, comment);
@@ -124,7 +168,7 @@ impl Sysctl {
 
     /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot
     /// leads to one without it, or where the kernel has one by itself.
-    fn is_to_be_stored(&self, key: &Key, text: &str, found: &[Assignments], now: &State<Self>) -> bool {
+    fn is_to_be_stored(&self, key: &Key, text: &str, found: &[&Assignments], now: &State<Self>) -> bool {
         let wanted = Wanted { values: BTreeMap::from([(key, text)]), at_least: true };
         let own = found.first().and_then(|own| own.get(key.path())).and_then(|lines| lines.last());
         if let Some(line) = own {
@@ -141,11 +185,12 @@ impl Sysctl {
     }
 
     /// Moves lines of the task that a boot undoes to where it does not; where that does not help, they stay.
-    fn settle(&self, draft: &mut Draft, others: &[Assignments]) {
-        let Some(boot) = &self.boot else { return };
-        let now = texts(draft, others);
-        let wanted = self.wanted_at_boot(&now);
-        let unmet = boot.unmet(&now, &wanted);
+    fn settle(&self, draft: &mut Draft, others: &[&Assignments]) {
+        let undone = |draft: &Draft| {
+            let own = text::assignments(&draft.text());
+            self.undone(&with_others(&own, others))
+        };
+        let unmet = undone(draft);
         let mut best = unmet.len();
         let mut moving: BTreeSet<&Key> = BTreeSet::new();
         let mut open: BTreeSet<&Key> = unmet.into_iter().map(|(_, key)| key).collect();
@@ -153,7 +198,7 @@ impl Sysctl {
         while !open.is_subset(&moving) {
             moving.extend(open);
             let moved = self.moved(&before, &moving);
-            let unmet = boot.unmet(&texts(&moved, others), &wanted);
+            let unmet = undone(&moved);
             open = unmet.iter().map(|(_, key)| *key).collect();
             if unmet.len() < best {
                 best = unmet.len();
@@ -183,11 +228,13 @@ impl Sysctl {
     pub(super) fn kept<'k>(
         &self,
         keys: BTreeSet<&'k Key>,
-        texts: &[Vec<u8>],
+        texts: &[Option<Vec<u8>>],
         now: &State<Self>,
     ) -> BTreeSet<&'k Key> {
         let Some(boot) = self.boot.as_ref().filter(|_| !keys.is_empty()) else { return BTreeSet::new() };
-        let texts: Vec<Assignments> = texts.iter().map(|text| text::assignments(text)).collect();
+        let texts: Vec<Option<Assignments>> =
+            texts.iter().map(|text| text.as_deref().map(text::assignments)).collect();
+        let texts = self.assigned(&texts);
         let held = |key: &Key| now.get(&Item::kernel(key.clone()))?.setting();
         let named = boot.named(&texts, &keys).into_iter();
         named
@@ -197,7 +244,7 @@ impl Sysctl {
     }
 
     /// Returns what a boot should lead to, where the files assign what `texts` says.
-    pub(super) fn wanted_at_boot(&self, texts: &[Assignments]) -> Wanted<'_> {
+    pub(super) fn wanted_at_boot(&self, texts: &[&Assignments]) -> Wanted<'_> {
         let mut values = self.scope.at_boot();
         let is_stored = |key: &Key| texts.first().is_some_and(|own| own.contains_key(key.path()));
         values.retain(|key, _| !self.options.at_least || is_stored(key));
@@ -214,7 +261,8 @@ impl Sysctl {
         if edits.is_empty() {
             return Ok(None);
         }
-        let text = text::edited(self.contents.get(path).map_or(&[][..], Vec::as_slice), &edits);
+        let bytes = self.contents.get(path).map_or(&[][..], |content| content.bytes.as_slice());
+        let text = text::edited(bytes, &edits);
         if text.len() as u64 > file::MOST {
             return Err(file::too_large(path, file::MOST));
         }
@@ -224,21 +272,35 @@ impl Sysctl {
     /// Returns warnings about what the next boot makes of the files that `plan` leads to.
     pub(super) fn boot_warnings(&self, plan: &Plan<Self>) -> Result<Vec<String>> {
         let (Some(file), Some(boot)) = (self.files.first(), &self.boot) else { return Ok(Vec::new()) };
-        let mut texts = Vec::new();
+        let mut planned = Vec::new();
         for file in &self.files {
-            let planned = self.planned_text(file, plan)?;
-            let held = self.contents.get(file).map_or(&[][..], Vec::as_slice);
-            texts.push(text::assignments(planned.as_deref().unwrap_or(held)));
+            planned.push(self.planned_text(file, plan)?.as_deref().map(text::assignments));
         }
+        let texts = self.assigned(&planned);
         Ok(boot.warnings(&texts, &self.wanted_at_boot(&texts), file))
     }
+
+    /// Returns what the files assign where they are `planned` to change, and elsewhere.
+    fn assigned<'a>(&'a self, planned: &'a [Option<Assignments>]) -> Vec<&'a Assignments> {
+        let held = self.files.iter().filter_map(|file| self.contents.get(file));
+        planned.iter().zip(held).map(|(planned, held)| planned.as_ref().unwrap_or(&held.found)).collect()
+    }
+}
+
+/// Returns whether it matters where in a file `key` has its line.
+fn is_ordered(own: &Assignments, key: &Key) -> bool {
+    let path = key.path();
+    own.get(path).is_none_or(|lines| lines.len() > 1)
+        || coupling::Bound::of(path).is_some()
+        || !coupling::changers(path).is_empty()
+        || own.range("-".to_owned()..".".to_owned()).next().is_some()
 }
 
 fn flat(path: &str) -> String {
     path.replace('/', ".")
 }
 
-/// Returns what the managed files assign: the first one as `draft` has it, and the others.
-fn texts(draft: &Draft, others: &[Assignments]) -> Vec<Assignments> {
-    std::iter::once(text::assignments(&draft.text())).chain(others.iter().cloned()).collect()
+/// Returns what the managed files assign: the first one, and the others.
+fn with_others<'a>(own: &'a Assignments, others: &[&'a Assignments]) -> Vec<&'a Assignments> {
+    std::iter::once(own).chain(others.iter().copied()).collect()
 }

@@ -4,6 +4,8 @@ mod draft;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
 
 use super::key::path_of;
 
@@ -17,7 +19,9 @@ pub struct Line {
     /// Its number, counted from 1 as editors do.
     number: usize,
     /// All of it but the last line feed.
-    bytes: Vec<u8>,
+    bytes: Rc<[u8]>,
+    /// Where in that the value is.
+    value: Range<usize>,
     /// How many lines below it undo it at boot.
     pub(super) undone_by: usize,
 }
@@ -38,10 +42,7 @@ impl Line {
 
     /// Returns the value that the line assigns.
     pub fn value(&self) -> Cow<'_, str> {
-        match assignment(&self.bytes) {
-            Some((_, value)) => String::from_utf8_lossy(value),
-            None => Cow::default(),
-        }
+        String::from_utf8_lossy(self.bytes.get(self.value.clone()).unwrap_or_default())
     }
 
     /// Returns its number, counted from 1 as editors do.
@@ -126,8 +127,16 @@ fn split(content: &[u8]) -> (Vec<(usize, &[u8])>, bool) {
 pub(super) fn assignments(content: &[u8]) -> Assignments {
     let mut found = Assignments::new();
     for (at, (number, bytes)) in split(content).0.into_iter().enumerate() {
-        if let Some((path, _)) = assignment(bytes) {
-            found.entry(path).or_default().push(Line { at, number, bytes: bytes.to_vec(), undone_by: 0 });
+        if let Some((path, value)) = assignment(bytes) {
+            let start = value.as_ptr().addr() - bytes.as_ptr().addr();
+            let value = start..start + value.len();
+            found.entry(path).or_default().push(Line {
+                at,
+                number,
+                bytes: bytes.into(),
+                value,
+                undone_by: 0,
+            });
         }
     }
     found

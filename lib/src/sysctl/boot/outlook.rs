@@ -36,10 +36,10 @@ impl Boot {
     /// Returns the wanted parameters that a boot does not bring about, each with its reader's name.
     pub(in crate::sysctl) fn unmet<'a>(
         &self,
-        texts: &[Assignments],
+        texts: &[&Assignments],
         wanted: &Wanted<'a>,
     ) -> BTreeSet<(&'static str, &'a Key)> {
-        let watched = Watched::new(wanted.values.keys().map(|key| key.path()));
+        let watched = Watched::new(wanted.values.keys().map(|key| key.path()), self.sets_defaults(texts));
         let mut unmet = BTreeSet::new();
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
@@ -51,8 +51,8 @@ impl Boot {
     }
 
     /// Returns the values to which each reader leads for `key`; nothing for one that leaves it alone.
-    pub(in crate::sysctl) fn values(&self, texts: &[Assignments], key: &Key) -> Vec<Option<String>> {
-        let watched = Watched::new(std::iter::once(key.path()));
+    pub(in crate::sysctl) fn values(&self, texts: &[&Assignments], key: &Key) -> Vec<Option<String>> {
+        let watched = Watched::new(std::iter::once(key.path()), self.sets_defaults(texts));
         let value = |reader| {
             let (mut outcome, _) = self.simulate(reader, texts, &watched);
             outcome.held.remove(key.path()).map(|held| held.text)
@@ -63,10 +63,10 @@ impl Boot {
     /// Returns those of `keys` that every boot sets by a line of their own, with the value.
     pub(in crate::sysctl) fn named<'k>(
         &self,
-        texts: &[Assignments],
+        texts: &[&Assignments],
         keys: &BTreeSet<&'k Key>,
     ) -> BTreeMap<&'k Key, String> {
-        let watched = Watched::new(keys.iter().map(|key| key.path()));
+        let watched = Watched::new(keys.iter().map(|key| key.path()), self.sets_defaults(texts));
         let mut named: Option<BTreeMap<&Key, String>> = None;
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
@@ -87,14 +87,14 @@ impl Boot {
     /// first of the managed ones.
     pub(in crate::sysctl) fn warnings(
         &self,
-        texts: &[Assignments],
+        texts: &[&Assignments],
         wanted: &Wanted,
         file: &Path,
     ) -> Vec<String> {
         let Some(own) = texts.first() else { return Vec::new() };
         let others = undone_by(own, wanted);
         let paths = wanted.values.keys().map(|key| key.path()).chain(others.iter().copied());
-        let watched = Watched::new(paths);
+        let watched = Watched::new(paths, self.sets_defaults(texts));
         let mut warnings = BTreeMap::<String, Vec<&str>>::new();
         for reader in &self.readers {
             let (outcome, runs) = self.simulate(reader, texts, &watched);

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::reader::{Loaded, Origin, Reader, Syntax, Write};
 use super::{Boot, Source};
 use crate::sysctl::coupling::{self, Bound};
+use crate::sysctl::key::is_pattern;
 use crate::sysctl::text::Assignments;
 use crate::sysctl::value::same_number;
 
@@ -17,14 +18,16 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k str>) -> Self {
+    /// Returns what to follow for the `wanted` ones; `defaults` says whether a boot sets defaults of interfaces.
+    pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k str>, defaults: bool) -> Self {
         let mut watched = Self { paths: BTreeSet::new(), followers: BTreeMap::new() };
         let mut open: Vec<String> = wanted.map(ToOwned::to_owned).collect();
+        let default = |path: &str| if defaults { coupling::default_of(path) } else { None };
         while let Some(path) = open.pop() {
             if watched.paths.contains(&path) {
                 continue;
             }
-            for changer in coupling::changers(&path).into_iter().chain(coupling::default_of(&path)) {
+            for changer in coupling::changers(&path).into_iter().chain(default(&path)) {
                 watched.followers.entry(changer.clone()).or_default().push(path.clone());
                 open.push(changer);
             }
@@ -92,17 +95,31 @@ impl<'a> Outcome<'a> {
 }
 
 impl Boot {
+    /// Returns whether a boot sets defaults of interfaces, or may by a pattern.
+    pub(super) fn sets_defaults(&self, texts: &[&Assignments]) -> bool {
+        let sets = |assignments: &Assignments| {
+            let (from, to) = ("net/ipv4/conf/default/".to_owned(), "net/ipv4/conf/default0".to_owned());
+            assignments.range(from..to).next().is_some() || assignments.keys().any(|path| is_pattern(path))
+        };
+        let others = self.files.values().filter_map(|source| match source {
+            Source::Other(assignments) => Some(assignments),
+            Source::Managed(_) => None,
+        });
+        others.chain(texts.iter().copied()).any(sets)
+    }
+
     /// Returns what `reader` leads to, where the managed files assign what `texts` says; and what its runs have loaded.
     pub(super) fn simulate<'a>(
         &'a self,
         reader: &'a Reader,
-        texts: &'a [Assignments],
+        texts: &[&'a Assignments],
         watched: &'a Watched,
     ) -> (Outcome<'a>, Vec<Loaded<'a>>) {
         let mut outcome = Outcome::default();
         let mut runs = Vec::new();
         for run in &reader.runs {
-            let files = run.files.iter().map(|file| (file.as_path(), self.assignments(file, texts)));
+            let files =
+                run.files.iter().filter_map(|file| Some((file.as_path(), self.assignments(file, texts)?)));
             let loaded = Loaded::new(run.syntax, files.collect());
             for write in loaded.writes(watched.paths.iter().map(String::as_str)) {
                 outcome.write(&write, run.syntax, watched);
@@ -112,12 +129,10 @@ impl Boot {
         (outcome, runs)
     }
 
-    fn assignments<'a>(&'a self, file: &Path, texts: &'a [Assignments]) -> &'a Assignments {
-        static NONE: Assignments = Assignments::new();
-        match self.files.get(file) {
-            Some(Source::Managed(place)) => texts.get(*place).unwrap_or(&NONE),
-            Some(Source::Other(assignments)) => assignments,
-            None => &NONE,
+    fn assignments<'a>(&'a self, file: &Path, texts: &[&'a Assignments]) -> Option<&'a Assignments> {
+        match self.files.get(file)? {
+            Source::Managed(place) => texts.get(*place).copied(),
+            Source::Other(assignments) => Some(assignments),
         }
     }
 }

@@ -137,13 +137,13 @@ impl Sysctl {
         });
         let has_switch = planned.iter().any(|(key, ..)| coupling::is_switch(key));
         let written = planned.into_iter().try_for_each(|(key, setting, _)| {
-            if coupling::loss(key, setting.text()).is_some() {
-                self.spent.push(key.clone());
-            }
             match has_switch {
                 true => self.set(key, setting),
                 false => self.put(key, now_of(key), setting),
-            }
+            }?;
+            let is_spent = coupling::loss(key, setting.text()).is_some();
+            self.spent.extend(is_spent.then(|| key.clone()));
+            Ok(())
         });
         if !has_switch {
             return written;
@@ -299,6 +299,16 @@ impl Resource for Sysctl {
 
     fn may_vanish(&self, item: &Item) -> bool {
         item.is_live() && !self.scope.names(&item.key)
+    }
+
+    fn is_named(&self, item: &Item) -> bool {
+        item.is_live() && self.scope.names(&item.key) && self.options.wish == Wish::Present
+    }
+
+    fn lost(&self) -> Option<String> {
+        let loss = |key: &Key| Some(format!("with {key}: {}", coupling::loss(key, "1")?));
+        let lost: Vec<String> = self.spent.iter().filter_map(loss).collect();
+        (!lost.is_empty()).then(|| lost.join(", and "))
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {

@@ -7,13 +7,12 @@ mod host;
 #[path = "host/parameters.rs"]
 mod parameters;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::process::Command;
+#[path = "host/boot.rs"]
+mod boot;
 
-use lvs_host::Mode;
-use parameters::Host;
+use std::collections::BTreeMap;
+
+use boot::{BUSYBOX, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with};
 use serde_json::{Value, json};
 
 /// Files that are there, then tasks, one after the other; `4.` is net.ipv4, `c.` net.ipv4.conf, `6.` net.ipv6.conf.
@@ -29,8 +28,7 @@ const fn row(
     Row { files, tasks }
 }
 
-/// The file of the tasks, and files that are read before and after it.
-const OWN: &str = "etc/sysctl.d/50-lvs.conf";
+/// Files that are read before and after that of the tasks.
 const BEFORE: &str = "etc/sysctl.d/10-other.conf";
 const AFTER: &str = "etc/sysctl.d/90-other.conf";
 const VENDOR: &str = "usr/lib/sysctl.d/50-lvs.conf";
@@ -160,155 +158,6 @@ const CONTRADICTIONS: &[&[&[(&str, &str)]]] = &[
     &[&[("6.*.disable_ipv6", "1")], &[("6.lo.disable_ipv6", "0")]],
 ];
 
-/// Returns the text with the short names written out.
-fn full(text: &str) -> String {
-    let line = |line: &str| {
-        let (dash, name) = line.strip_prefix('-').map_or(("", line), |rest| ("-", rest));
-        let short = [
-            ("4.", "net.ipv4."),
-            ("c.", "net.ipv4.conf."),
-            ("6.", "net.ipv6.conf."),
-            ("c/", "net/ipv4/conf/"),
-        ];
-        let long =
-            short.iter().find_map(|(short, long)| Some(format!("{long}{}", name.strip_prefix(short)?)));
-        format!("{dash}{}", long.unwrap_or_else(|| name.to_owned()))
-    };
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// How a reader is called, what a host has that boots with it, and the script that does what such a boot does.
-struct Reader {
-    name: &'static str,
-    script: &'static str,
-}
-
-const SYSTEMD: Reader = Reader { name: "systemd-sysctl", script: "/lib/systemd/systemd-sysctl" };
-const PROCPS: Reader = Reader { name: "sysctl --system", script: "sysctl --system" };
-/// As OpenRC's service does: file by file in the order of their names.
-const BUSYBOX: Reader = Reader {
-    name: "BusyBox's sysctl",
-    script: "for name in $(cd / && ls /etc/sysctl.d /usr/lib/sysctl.d 2>/dev/null | grep '[.]conf$' | sort -u); do \
-             for at in /etc/sysctl.d /usr/lib/sysctl.d; do \
-             if [ -e $at/$name ]; then busybox sysctl -p $at/$name; break; fi; done; done; \
-             [ ! -e /etc/sysctl.conf ] || busybox sysctl -p /etc/sysctl.conf",
-};
-
-/// Returns a host that boots with systemd and procps, or with BusyBox, and has these files.
-fn host(busybox: bool, files: &[(&str, &str)]) -> Host {
-    let host = if busybox { Host::new() } else { Host::with_systemd() };
-    fs::create_dir_all(host.path("usr/sbin")).unwrap();
-    fs::create_dir_all(host.path("usr/lib/sysctl.d")).unwrap();
-    match busybox {
-        true => symlink("/bin/busybox", host.path("usr/sbin/sysctl")).unwrap(),
-        false => host.write("usr/sbin/sysctl", ""),
-    }
-    for (path, text) in files {
-        host.write(path, full(text));
-    }
-    host
-}
-
-/// Boots a network namespace from the files of `host`; returns what the kernel holds then of the parameters at `paths`.
-fn boot(host: &Host, reader: &Reader, paths: &[String]) -> BTreeMap<String, String> {
-    let root = host.root().display();
-    let script = format!(
-        "set -e
-        mount -n --bind {root}/etc /etc
-        mount -n --bind {root}/usr/lib/sysctl.d /usr/lib/sysctl.d
-        echo 0 >/proc/sys/net/ipv4/ip_forward
-        ip link set lo up
-        ip link add v0 type veth peer name v0-far
-        ip link set v0-far up
-        ip link set v0 up
-        ({}) >/dev/null 2>&1 || true
-        for path in {}; do printf '%s %s\\n' $path \"$(tr '\\n' ' ' </proc/sys/$path 2>/dev/null)\"; done",
-        reader.script,
-        paths.join(" ")
-    );
-    let output = Command::new("unshare").args(["--net", "--mount", "sh", "-c", &script]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let values = text.lines().filter_map(|line| line.split_once(' '));
-    values.map(|(path, value)| (path.to_owned(), value.trim().replace('\t', " "))).collect()
-}
-
-/// Returns the path below /proc/sys of a name with dots.
-fn path(name: &str) -> String {
-    name.chars()
-        .map(|c| match c {
-            '.' => '/',
-            '/' => '.',
-            c => c,
-        })
-        .collect()
-}
-
-/// What the answers of tasks said when all of them had been applied.
-struct Answers {
-    /// Each parameter, and what is wanted of it.
-    wanted: BTreeMap<String, String>,
-    warnings: Vec<String>,
-    /// Whether they contradict each other, as a warning said, so that a second round changes something.
-    contradict: bool,
-}
-
-impl Answers {
-    /// Returns whether a warning says that a boot by this reader does not bring this parameter about.
-    fn tell(&self, name: &str, reader: &str) -> bool {
-        let about = [format!(" {name} to "), format!(" {name}, as"), "no boot sets".to_owned()];
-        let told =
-            |warning: &&String| warning.contains(reader) && about.iter().any(|it| warning.contains(it));
-        self.warnings.iter().any(|warning| told(&warning))
-    }
-}
-
-/// Applies tasks in turn, looks that a second round changes nothing, and returns what they say then.
-fn applied(host: &Host, tasks: &[Value]) -> Answers {
-    for task in tasks {
-        host.sysctl(task.clone()).apply().map_err(|error| error.sentence()).expect("a task");
-    }
-    let mut answers = Answers { wanted: BTreeMap::new(), warnings: Vec::new(), contradict: false };
-    let mut changed = Vec::new();
-    for task in tasks {
-        let run = host.sysctl(task.clone());
-        let report = run.apply().unwrap();
-        changed.extend(report.plan.items().map(|item| item.key.to_string()));
-        answers.warnings.extend(report.warnings);
-        for (name, value) in run.remarks(Mode::Check)["settings"].as_object().unwrap() {
-            if name.contains('*') {
-                continue;
-            }
-            answers.wanted.insert(name.clone(), value["after"].as_str().unwrap().replace('\t', " "));
-        }
-    }
-    for name in &changed {
-        let is_told = answers.warnings.iter().any(|it| it.contains(&format!(" {name} to ")));
-        assert!(is_told, "{tasks:?} again: {name}: {:?}\n{}", answers.warnings, host.text(OWN));
-    }
-    answers.contradict = !changed.is_empty();
-    answers
-}
-
-/// Boots by each of the readers; what differs from what was wanted must have been told, and nothing else.
-fn compare(host: &Host, answers: &Answers, readers: &[&Reader], what: &str) {
-    let paths: Vec<String> = answers.wanted.keys().map(|name| path(name)).collect();
-    for reader in readers {
-        let booted = boot(host, reader, &paths);
-        for (name, wanted) in &answers.wanted {
-            let is = &booted[&path(name)];
-            assert_eq!(
-                is != wanted,
-                answers.tell(name, reader.name),
-                "{what}: {name} is {is} after a boot by {}, wanted was {wanted}; told was {:?}; stored is\n{}",
-                reader.name,
-                answers.warnings,
-                host.text(OWN)
-            );
-        }
-    }
-}
-
 fn tasks_of(row: &Row) -> Vec<Value> {
     let settings = |task: &&[(&str, &str)]| {
         let settings: BTreeMap<String, &str> =
@@ -323,7 +172,7 @@ fn try_rows(readers: &[&Reader], busybox: bool) {
     for (number, row) in ROWS.iter().enumerate() {
         let mut tasks = tasks_of(row);
         for order in 0..tasks.len().min(2) {
-            let host = host(busybox, row.files);
+            let host = host_with(busybox, row.files);
             let answers = applied(&host, &tasks);
             if answers.contradict {
                 assert!(CONTRADICTIONS.contains(&row.tasks), "row {number} contradicts itself");

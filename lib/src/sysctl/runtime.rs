@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::{Key, Setting, value};
+use super::{Key, Setting, unknown, value};
 use crate::error::brief;
 use crate::root::Root;
 use crate::{Error, Result};
@@ -155,13 +155,19 @@ impl ProcSys {
 
     /// Writes the value of `key`; what the kernel makes of it is for the caller to read.
     pub(super) fn write(&self, key: &Key, setting: &Setting) -> Result<()> {
-        let act = || Error::io::<std::io::Error>("set", format!("{key} to {}", brief(setting.text())));
+        let value = if key.is_secret() { "another value".into() } else { brief(setting.text()) };
+        let act = || Error::io::<std::io::Error>("set", format!("{key} to {value}"));
         let file = self.file(key, OFlag::O_WRONLY).map_err(std::io::Error::from);
         let mut file = file.map(File::from).map_err(act())?;
         let text = format!("{}\n", setting.text());
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
-            let taken = file.write(rest).map_err(act())?;
+            let taken = match file.write(rest) {
+                Err(error) => {
+                    return Err(unknown::refused(key, setting, &error, self).unwrap_or_else(|| act()(error)));
+                }
+                Ok(taken) => taken,
+            };
             if taken < rest.len() && (taken == 0 || text.len() < PAGE) {
                 // Switches of IPv6 answer 1 for whatever they took (net/ipv6/addrconf.c, `addrconf_fixup_linkdown`, and on older
                 // kernels like 5.10 `addrconf_fixup_forwarding`).

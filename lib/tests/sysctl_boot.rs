@@ -114,6 +114,7 @@ const ROWS: &[Row] = &[
     row(&[(OWN, "-c.v0.rp_filter\nc.*.rp_filter=1\n")], &[&[("c.v0.rp_filter", "2")]]),
     row(&[(OWN, "c.v0.rp_filter=2\n-c.v0.rp_filter\n")], &[&[("c.v0.rp_filter", "2")]]),
     row(&[(OWN, "-c.v0.rp_filter=1\nc/v0/rp_filter=1\n")], &[&[("c.v0.rp_filter", "2")]]),
+    row(&[(OWN, "-4.ip_default_ttl=65\n")], &[&[("4.ip_default_ttl", "65")]]),
     // Other files.
     row(&[(AFTER, "6.all.disable_ipv6=1\n")], &[&[("6.v0.disable_ipv6", "0")]]),
     row(&[(AFTER, "6.all.disable_ipv6=0\n")], &[&[("6.v0.disable_ipv6", "0")]]),

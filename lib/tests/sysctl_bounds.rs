@@ -163,3 +163,17 @@ fn what_is_in_force_is_told_of_each_layer() {
     assert!(error.contains("net.ipv4.ip_default_ttl = 62,"), "{error}");
     assert!(error.contains(&format!("net.ipv4.ip_default_ttl=63 in {}", file.display())), "{error}");
 }
+
+#[test]
+fn what_cannot_be_taken_back_is_last_in_the_file_too() {
+    let host = Host::new();
+    let settings = json!({"kernel.modules_disabled": 1, "net.ipv4.tcp_syncookies": 1, "vm.swappiness": 10,
+        "net.ipv6.conf.all.disable_ipv6": 1, "net.ipv6.conf.v0.disable_ipv6": 0});
+    assert!(
+        host.apply(json!({"settings": settings, "reload": false, "sysctl_file": "/etc/sysctl.d/a.conf"}))
+    );
+    assert_eq!(
+        host.text("etc/sysctl.d/a.conf"),
+        "net.ipv4.tcp_syncookies=1\nnet.ipv6.conf.all.disable_ipv6=1\nnet.ipv6.conf.v0.disable_ipv6=0\nvm.swappiness=10\nkernel.modules_disabled=1\n"
+    );
+}

@@ -30,7 +30,7 @@ lint:
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit:
-	lab/need.sh ip=iproute2 unshare=util-linux strace=strace
+	lab/need.sh ip=iproute2 unshare=util-linux strace=strace sysctl=procps busybox=busybox-static
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 
 # The modules for aarch64, on the kernel of a machine that is another one.

@@ -29,9 +29,10 @@ lint:
 	git grep --files-with-matches --extended-regexp --null '^(#!.*(bash|/sh)$$|# shellcheck shell=)' | xargs --null shellcheck --severity=warning
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
-unit:
-	lab/need.sh ip=iproute2 unshare=util-linux strace=strace sysctl=procps busybox=busybox-static
+unit: assembled $(VENV)/pytest
+	lab/need.sh ip=iproute2 unshare=util-linux strace=strace sysctl=procps dash=dash busybox=busybox-static setfacl=acl
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
+	lab/host run -- $(VENV)/bin/pytest --quiet -rs -p no:cacheprovider collection/tests/unit
 
 # The modules for aarch64, on the kernel of a machine that is another one.
 aarch64: assembled $(VENV)/ansible
@@ -116,6 +117,10 @@ $(VENV)/ansible: molecule/requirements.txt
 	lab/need.sh python3=python3
 	python3 -m venv $(VENV) || { lab/need.sh ensurepip=python3-venv && python3 -m venv $(VENV); }
 	$(PIP) install --constraint molecule/requirements.txt ansible-core
+	touch $@
+
+$(VENV)/pytest: molecule/requirements.txt $(VENV)/ansible
+	$(PIP) install --constraint molecule/requirements.txt pytest
 	touch $@
 
 $(VENV)/molecule: molecule/requirements.txt $(VENV)/ansible

@@ -17,7 +17,6 @@ path=$PATH
 main() {
     local commands
     target/venv/bin/python "$tests/agreement.py" target/modules
-    target/venv/bin/python "$tests/upload.py"
     "$tests/reproducible.sh"
     for version in oldest newest; do
         if commands=$("$tests/ansible.sh" "$version"); then

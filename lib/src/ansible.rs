@@ -4,6 +4,7 @@
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
 mod scalar;
+mod visible;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,6 +13,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,9 +21,13 @@ use serde_json::{Map, Value, json};
 
 pub use scalar::{Flag, Number, Presence, Text};
 
+use crate::engine::{self, has_begun_to_write};
 use crate::resource::{Item, Layer, Mode, Plan, Report, Resource, Task};
 use crate::root::Root;
-use crate::{Error, Result, engine};
+use crate::{Error, Result};
+
+/// Whether the task has `no_log`, which a panic must heed as well.
+static NO_LOG: AtomicBool = AtomicBool::new(false);
 
 /// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
 pub fn run<T: Task>(name: &str) -> ExitCode {
@@ -30,13 +36,11 @@ pub fn run<T: Task>(name: &str) -> ExitCode {
     if argument.as_ref().is_some_and(|argument| argument == "--version") {
         return say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
-    match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
-        Ok(answer) => say(&answer.to_string()),
-        Err(error) => {
-            say(&failure(&error).to_string());
-            ExitCode::FAILURE
-        }
-    }
+    let answer = match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
+        Ok(answer) => answer,
+        Err(error) => failure(&error),
+    };
+    respond(answer)
 }
 
 /// The most that arguments may have, in bytes: some fifty thousand settings.
@@ -101,8 +105,9 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<(T, Wishes)> {
             "cannot read the arguments: they must be one JSON object, like {\"name\": \"…\"}",
         ));
     };
-    let mode = if is_true(&options, "_ansible_check_mode") { Mode::Check } else { Mode::Apply };
-    let wishes = Wishes { mode, diff: is_true(&options, "_ansible_diff") };
+    NO_LOG.store(wish(&options, "_ansible_no_log")?, Ordering::Relaxed);
+    let mode = if wish(&options, "_ansible_check_mode")? { Mode::Check } else { Mode::Apply };
+    let wishes = Wishes { mode, diff: wish(&options, "_ansible_diff")? };
     // An option that is null was not given; Ansible passes `omit` and defaults so.
     options.retain(|name, value| !name.starts_with("_ansible_") && !value.is_null());
     serde_path_to_error::deserialize(Value::Object(options))
@@ -110,8 +115,15 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<(T, Wishes)> {
         .map_err(|error| Error::invalid(complaint(&error)))
 }
 
-fn is_true(options: &Map<String, Value>, name: &str) -> bool {
-    options.get(name).and_then(Value::as_bool).unwrap_or(false)
+/// Returns what Ansible asks by the key `name`. A word is refused: what was meant as check mode must not apply.
+fn wish(options: &Map<String, Value>, name: &str) -> Result<bool> {
+    match options.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(truth)) => Ok(*truth),
+        Some(other) => Err(Error::invalid(format!(
+            "cannot use {name}: {other} is not true or false; give one of these, without quotes"
+        ))),
+    }
 }
 
 /// Returns one sentence about an argument that does not fit; serde's word for an option is "field".
@@ -212,13 +224,45 @@ fn place(places: &mut Vec<Place>, name: String) -> &mut Place {
 }
 
 /// Makes a panic answer as a failed task, so that it cannot look like success.
-fn answer_on_panic(name: &str) {
+pub(crate) fn answer_on_panic(name: &str) {
     let name = name.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
-        let msg = format!("cannot go on: this is a defect of lvs.host.{name}, please report it: {panic}");
-        say(&json!({"failed": true, "msg": msg}).to_string());
+        respond(defect(&name, &panic.to_string(), has_begun_to_write()));
         std::process::exit(1);
     }));
+}
+
+/// Returns the answer of a task that came upon a defect; once it had begun to write, something may have changed.
+fn defect(name: &str, panic: &str, has_begun: bool) -> Value {
+    let left = if has_begun { ", and something may have changed" } else { ", and nothing is changed" };
+    let msg = format!("cannot go on{left}: this is a defect of lvs.host.{name}, please report it: {panic}");
+    json!({"failed": true, "changed": has_begun, "msg": msg})
+}
+
+/// Writes the answer to standard output; returns the exit status that goes with it.
+fn respond(mut answer: Value) -> ExitCode {
+    if NO_LOG.load(Ordering::Relaxed) {
+        hide(&mut answer);
+    }
+    let failed = answer.get("failed").is_some();
+    let said = say(&visible::of(answer).to_string());
+    if failed { ExitCode::FAILURE } else { said }
+}
+
+/// Takes out of an answer the sentences and the diff, which Ansible shows and which may name values.
+fn hide(answer: &mut Value) {
+    let Value::Object(answer) = answer else { return };
+    answer.remove("diff");
+    if let Some(msg) = answer.get_mut("msg") {
+        *msg = json!(
+            "cannot do the task: no_log hides the reason, which may name a value; run it without no_log to see it"
+        );
+    }
+    if let Some(warnings) = answer.get_mut("warnings") {
+        *warnings = json!([
+            "no_log hides what the task warns of, which may name a value; run it without no_log to see it"
+        ]);
+    }
 }
 
 /// Writes one line to standard output, the only place that does; returns failure if nobody could get it, as on a full disk.
@@ -226,5 +270,20 @@ fn say(line: &str) -> ExitCode {
     match writeln!(io::stdout().lock(), "{line}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_says_whether_something_may_have_changed() {
+        for has_begun in [false, true] {
+            let answer = defect("sysctl", "index out of bounds", has_begun);
+            assert_eq!((&answer["failed"], &answer["changed"]), (&json!(true), &json!(has_begun)));
+            let msg = answer["msg"].as_str().unwrap();
+            assert!(msg.contains("index out of bounds") && msg.contains("may have changed") == has_begun);
+        }
     }
 }

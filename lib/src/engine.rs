@@ -11,6 +11,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::brief;
@@ -20,6 +21,14 @@ use signals::HeldSignals;
 
 /// How often the engine looks whether what it waits for has come.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether a run has begun to write.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether this process has begun to write, so that something may have changed.
+pub(crate) fn has_begun_to_write() -> bool {
+    BEGUN.load(Ordering::Relaxed)
+}
 
 /// Returns what [`apply`] would change. Writes nothing.
 pub fn check<R: Resource>(resource: &mut R) -> Result<Report<R>> {
@@ -48,6 +57,7 @@ fn compare<R: Resource>(resource: &mut R, mode: Mode) -> Result<Report<R>> {
 fn carry_out<R: Resource>(resource: &mut R, report: &Report<R>) -> Result<()> {
     let held = HeldSignals::hold()?;
     let whole = report.plan.with_held(&report.found, |item| resource.is_named(item));
+    BEGUN.store(true, Ordering::Relaxed);
     write(resource, &report.found, &report.plan, Some(&held))
         .and_then(|now| verify(resource, &whole, &now))
         .map_err(|cause| undo(resource, &whole, &cause))

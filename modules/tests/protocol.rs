@@ -194,6 +194,99 @@ fn bad_input_gets_one_sentence_that_names_the_item_and_changes_nothing() {
 }
 
 #[test]
+fn what_ansible_asks_for_is_true_or_false_and_no_word_lets_check_mode_apply() {
+    enter_host();
+    for (module, task) in [
+        (SYSCTL, json!({"name": "net.ipv4.ip_forward", "value": 1, "persist": false})),
+        (ALIAS, json!({"name": "v0:1", "address": "192.0.2.10/24"})),
+    ] {
+        for wish in ["_ansible_check_mode", "_ansible_diff", "_ansible_no_log"] {
+            for word in
+                [json!("yes"), json!("true"), json!("no"), json!(1), json!(0), json!(null), json!([true])]
+            {
+                let mut task = task.clone();
+                task[wish] = word.clone();
+                let before = host();
+                let output = run(&mut Command::new(module), &task.to_string());
+                assert_eq!(output.status.code(), Some(1), "{wish} {word}");
+                let msg = answer(&output)["msg"].as_str().unwrap().to_owned();
+                assert!(msg.starts_with(&format!("cannot use {wish}: {word} is not true or false")), "{msg}");
+                assert_eq!(host(), before, "{wish} {word}");
+            }
+        }
+    }
+}
+
+/// Returns all texts of an answer, as Ansible decodes and prints them.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone() + "\n",
+        Value::Array(values) => values.iter().map(texts).collect(),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| format!("{key}\n{}", texts(value))).collect()
+        }
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn no_file_and_no_name_reaches_the_terminal_with_what_it_obeys() {
+    enter_host();
+    let hostile = "\u{1b}[2J\u{7}\u{9b}31m\u{202e}\u{2066}";
+    let other = format!("/etc/sysctl.d/99-{hostile}.conf");
+    let mine = "/etc/sysctl.d/50-mine.conf";
+    std::fs::write(&other, "net.ipv4.ip_default_ttl = 70\n").unwrap();
+    std::fs::write(mine, format!("net.ipv4.ip_default_ttl =\t64\t{hostile}\r\n")).unwrap();
+    let task =
+        json!({"name": "net.ipv4.ip_default_ttl", "value": 65, "sysctl_file": mine, "_ansible_diff": true});
+    let done = succeed(SYSCTL, &task);
+    let wrong = json!({"name": format!("net.ipv4.{hostile}"), "value": 1}).to_string();
+    let failed = answer(&run(&mut Command::new(SYSCTL), &wrong));
+    for (what, seen) in [("diff", &done["diff"]), ("warnings", &done["warnings"]), ("msg", &failed["msg"])] {
+        let text = texts(seen);
+        assert!(text.contains(r"\u{1b}[2J\u{7}\u{9b}31m\u{202e}\u{2066}"), "{what}: {text:?}");
+    }
+    for text in [texts(&done), texts(&failed)] {
+        let obeyed = |sign: char| {
+            sign.is_control() && sign != '\n' && sign != '\t' || "\u{202e}\u{2066}".contains(sign)
+        };
+        assert!(!text.contains(obeyed), "{text:?}");
+    }
+}
+
+#[test]
+fn with_no_log_neither_sentence_nor_diff_names_a_value() {
+    enter_host();
+    let (secret, other) = ("1234567", "173");
+    std::fs::write("/etc/sysctl.d/99-other.conf", format!("net.ipv4.ip_default_ttl = {other}\n")).unwrap();
+    let hidden = |mut task: Value| {
+        let plain = answer(&run(&mut Command::new(SYSCTL), &task.to_string()));
+        task["_ansible_no_log"] = json!(true);
+        (plain, answer(&run(&mut Command::new(SYSCTL), &task.to_string())))
+    };
+    let (plain, answer) = hidden(
+        json!({"name": "net.ipv4.ip_default_ttl", "value": 64, "sysctl_file": "/etc/sysctl.d/50-a.conf",
+        "_ansible_check_mode": true, "_ansible_diff": true}),
+    );
+    assert!(texts(&plain["warnings"]).contains(other), "{plain}");
+    assert!(
+        answer.get("diff").is_none() && texts(&answer["warnings"]).starts_with("no_log hides"),
+        "{answer}"
+    );
+    assert!(!answer.to_string().contains(other), "{answer}");
+    for task in [
+        json!({"name": "net.ipv4.ip_default_ttl", "value": secret, "persist": false}),
+        json!({"name": "net.ipv4.ip_default_ttl", "value": 64, "reload": secret}),
+    ] {
+        let (plain, answer) = hidden(task);
+        assert!(texts(&plain["msg"]).contains(secret), "{plain}");
+        assert_eq!((&answer["failed"], &answer["changed"]), (&json!(true), &json!(false)), "{answer}");
+        assert!(texts(&answer["msg"]).contains("no_log hides the reason"), "{answer}");
+        assert!(!answer.to_string().contains(secret), "{answer}");
+    }
+}
+
+#[test]
 fn a_file_of_arguments_that_is_not_there_is_named() {
     let output = run(Command::new(SYSCTL).arg("/no/such/file"), "");
     assert_eq!(output.status.code(), Some(1));

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.lvs.host.plugins.modules import interface_alias
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import documented
 from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
@@ -12,3 +13,4 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 class ActionModule(Runner):
     BINARY = 'interface_alias'
     ARGUMENTS = Arguments(interface_alias.DOCUMENTATION, mutually_exclusive=[('netmask', 'prefix')], required_one_of=[('name', 'aliases')])
+    ANSWERS = documented(interface_alias.RETURN)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.lvs.host.plugins.modules import sysctl
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import documented
 from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
@@ -12,3 +13,5 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 class ActionModule(Runner):
     BINARY = 'sysctl'
     ARGUMENTS = Arguments(sysctl.DOCUMENTATION, mutually_exclusive=[('name', 'settings'), ('value', 'settings')], required_one_of=[('name', 'settings')])
+    ANSWERS = documented(sysctl.RETURN)
+    SECRETS = ('tcp_fastopen_key', 'stable_secret')

@@ -48,21 +48,3 @@ def read_binaries(module):
         return {machine: Binary(module, machine, entry['size'], entry['sha256']) for machine, entry in files.items()}
     except (OSError, ValueError, KeyError) as error:
         raise Failure(f'cannot read the list of binaries, {path}, of this collection: {error}') from error
-
-
-def cksum(content):
-    """Returns what cksum prints of a content: POSIX's checksum, for targets that know no better hash."""
-    table = [remainder(byte) for byte in range(256)]
-    length = len(content)
-    crc = 0
-    for byte in content + length.to_bytes((length.bit_length() + 7) // 8, 'little'):
-        crc = (crc << 8 & 0xffffffff) ^ table[crc >> 24 ^ byte]
-    return f'{crc ^ 0xffffffff} {length}'
-
-
-def remainder(byte):
-    """Returns the remainder of a byte by the polynomial of POSIX's cksum."""
-    crc = byte << 24
-    for unused in range(8):
-        crc = (crc << 1 ^ 0x04c11db7 if crc >> 31 else crc << 1) & 0xffffffff
-    return crc

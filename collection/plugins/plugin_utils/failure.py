@@ -13,3 +13,12 @@ class Failure(Exception):
     def __init__(self, msg, **details):
         super().__init__(msg)
         self.details = details
+
+    def result(self):
+        result = dict(self.details, failed=True, msg=str(self))
+        return {key: printable(value) if isinstance(value, str) else value for key, value in result.items()}
+
+
+def printable(text):
+    """Returns a text of the target's without what a terminal obeys or does not show: an ESC is \\x1b, a character that turns the line \\u202e."""
+    return ''.join(sign if sign.isprintable() or sign in '\n\t' else sign.encode('unicode_escape', 'backslashreplace').decode() for sign in text)

@@ -22,6 +22,7 @@ from ansible.errors import AnsibleAuthenticationFailure
 HELLO, NEW_SESSION, EXIT_MESSAGE, SESSION_OPENED = 0x00000001, 0x10000002, 0x80000004, 0x80000006
 VERSION = 4
 NO_ESCAPE = 0xffffffff
+LONGEST = 256 * 1024  # bytes of a message, as in OpenSSH's mux.c and packet.h
 
 
 class Lost(AnsibleAuthenticationFailure):
@@ -94,6 +95,8 @@ def run(path, command, data, become, patience):
         with open(source, 'rb') as source, open(stdin, 'wb') as stdin:
             try:
                 master.connect(path)
+                if not is_trusted(master):
+                    return None
                 said = messages(master, lambda: has_become(become, os.pread(stdout.fileno(), 1 << 16, 0)), patience)
                 if not open_session(master, said, command, (source, stdout, stderr)):
                     return None
@@ -102,12 +105,20 @@ def run(path, command, data, become, patience):
             source.close()
             feed(stdin, data)
         # The master says no more when it has written all of the output.
-        statuses = [struct.unpack_from('>I', content, 4)[0] for kind, content in said if kind == EXIT_MESSAGE]
+        statuses = [struct.unpack_from('>I', content, 4)[0] for kind, content in said if kind == EXIT_MESSAGE and len(content) >= 8]
         if not statuses:
             raise Lost
         stdout.seek(0)
         stderr.seek(0)
         return statuses[0], stdout.read(), stderr.read()
+
+
+def is_trusted(master):
+    """Returns whether this user or root listens there: another user could have made a socket of that name."""
+    if not hasattr(socket, 'SO_PEERCRED'):
+        return False
+    user = struct.unpack('3i', master.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i')))[1]  # of pid, uid, gid
+    return user in (0, os.geteuid())
 
 
 def temporary():
@@ -146,12 +157,19 @@ def message(kind, *fields):
 
 def messages(master, may_wait, patience):
     """Yields what the master says, kind and content, until it has no more to say, and may be waited for."""
-    file = master.makefile('rb')
     while True:
         while not select.select([master], [], [], patience)[0]:
             if not may_wait():
                 raise Lost(f'Timeout ({patience}s) waiting for privilege escalation')
-        if len(header := file.read(8)) < 8:
+        header = receive(master, 8)
+        length, kind = struct.unpack('>II', header) if len(header) == 8 else (0, 0)
+        if not 4 <= length <= LONGEST:
             return
-        length, kind = struct.unpack('>II', header)
-        yield kind, file.read(length - 4)
+        yield kind, receive(master, length - 4)
+
+
+def receive(master, length):
+    try:
+        return master.recv(length, socket.MSG_WAITALL)
+    except ConnectionError:
+        return b''  # as where it has ended

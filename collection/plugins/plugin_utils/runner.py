@@ -6,55 +6,34 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import pwd
 import re
+import secrets
 import shlex
-import signal
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.lvs.host.plugins.plugin_utils import script
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output
 from ansible_collections.lvs.host.plugins.plugin_utils.binary import read_binaries
-from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
+from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure, printable
 from ansible_collections.lvs.host.plugins.plugin_utils.master import is_ssh, prefer_master
 
 
-def read_answer(output):
-    """Returns the last line that is a module's answer, for a login shell may print before it, or None."""
-    for line in reversed(output['stdout'].split('\n')):
-        try:
-            answer = json.loads(line) if line.startswith('{') else None
-        except ValueError:
-            continue
-        # What a terminal echoes of the arguments is an object as well.
-        if isinstance(answer, dict) and 'changed' in answer:
-            return {key: value for key, value in answer.items() if not key.startswith('_ansible_')}
-    return None
-
-
-def read_mark(mark, output):
-    """Returns what a script said under a mark, or None."""
-    found = re.search(rf'^LVS-HOST-{mark}\b[ ]*(.*?)\s*(?=^\{{|^LVS-HOST-|\Z)', output['stdout'], re.MULTILINE | re.DOTALL)
-    return found.group(1) if found else None
-
-
-def describe(output):
-    """Returns how a command ended and what it said last, for a person."""
-    status = output['rc']
-    # As sh has it.
-    name = next((number.name for number in signal.Signals if number == status - 128), None)
-    lines = (output['stderr'] or output['stdout']).strip().splitlines()
-    said = [line for line in lines if not line.startswith('LVS-HOST-')][-2:] or ['it printed nothing']
-    return f"{'was ended by ' + name if name else f'ended with status {status}'}: {'; '.join(said)}"
-
-
 class Runner(ActionBase):
-    """An action that is a module of this collection: BINARY names it, ARGUMENTS says what it takes."""
+    """An action that is a module of this collection: BINARY names it, ARGUMENTS says what it takes, ANSWERS the keys of its answer.
+
+    SECRETS are what the last part of a name can be whose value nobody else may see.
+    """
 
     TRANSFERS_FILES = False
     BINARY = ''
     ARGUMENTS = None
+    ANSWERS = frozenset()
+    SECRETS = ()
+    _word = ''  # of this run
 
     def run(self, tmp=None, task_vars=None):
         self._supports_check_mode = True
@@ -63,7 +42,7 @@ class Runner(ActionBase):
         try:
             result.update(self._answer(task_vars or {}))
         except Failure as failure:
-            result.update(failure.details, failed=True, msg=str(failure))
+            result.update(failure.result())
         return result
 
     def _answer(self, task_vars):
@@ -73,23 +52,23 @@ class Runner(ActionBase):
         may_upload = self._may_upload(task_vars)
         binaries = read_binaries(self.BINARY)
         arguments = self._arguments()
+        self._word = secrets.token_hex(8)
         output = self._look(binaries, may_upload, arguments)
-        answer = read_answer(output)
-        missing = read_mark('MISS', output)
-        if answer is None and missing is not None:
+        missing = output.said('MISS')
+        if missing is not None:
             # Behind that line a terminal may be told how to look.
-            machine, unused, tool = missing.splitlines()[0].partition(' ')
-            binary = self._choose(binaries, machine, may_upload)
-            output = self._install(binary, tool, arguments.encode() + b'\n')
-            answer = read_answer(output)
-        elif answer is None and output['rc'] != 0 and script.STARTED not in output['stdout']:
-            raise Failure(f'cannot run {self.BINARY}: the shell on the target {describe(output)}', rc=output['rc'])
-        elif answer is None and may_upload:
-            # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
-            self._shell('rm -f ' + ' '.join(f'{self._cache()}/{binary.name}' for binary in binaries.values()))
+            machine, unused, notes = missing.partition('\n')[0].partition('; ')
+            output = self._install(self._choose(binaries, machine, may_upload, notes), arguments)
+        elif output.status != 0 and not output.has_begun():
+            raise Failure(f'cannot run {self.BINARY}: the shell on the target {output.describe()}', rc=output.status)
+        else:
+            self._warn(output.said('NOTE'), f'has passed over a directory with {self.BINARY} in it')
+        answer = output.answer(self.ANSWERS, arguments)
         if answer is None:
-            raise Failure(f'cannot get an answer from {self.BINARY}, which may have changed something: it {describe(output)}',
-                          module_stdout=output['stdout'], module_stderr=output['stderr'], rc=output['rc'])
+            if may_upload and missing is None:
+                # The file may be damaged. The task is not tried again, since it may have been at work; the next one brings a new file.
+                self._shell(script.forget(binaries, self._cache()))
+            raise Failure(f'cannot get an answer from {self.BINARY}, which may have changed something: it {output.describe()}', **output.details())
         return answer
 
     def _may_upload(self, task_vars):
@@ -101,48 +80,56 @@ class Runner(ActionBase):
 
     def _look(self, binaries, may_upload, arguments):
         directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])
-        environment = self._environment()
+        exports = self._exports()
         # What is hidden stays out of command lines, which other users can read.
-        if self._task.no_log or len(arguments) > script.INLINE:
-            return self._shell(script.look(binaries, directories, '-', environment), arguments.encode())
-        return self._shell(script.look(binaries, directories, arguments, environment))
+        is_hidden = self._task.no_log or len(arguments) > script.INLINE or self._has_secret()
+        text = script.look(self._word, binaries, directories, '-' if is_hidden else arguments, 'e' if exports else '')
+        return self._run(text, (exports + (arguments + '\n' if is_hidden else '')).encode())
 
-    def _choose(self, binaries, machine, may_upload):
+    def _has_secret(self):
+        names = [self._task.args.get('name'), self._task.args.get('key'), *(self._task.args.get('settings') or ())]
+        lasts = [re.split('[./]', str(name))[-1] for name in names]
+        return any(fnmatch.fnmatchcase(secret, last) or '[' in last for last in lasts for secret in self.SECRETS)
+
+    def _choose(self, binaries, machine, may_upload, notes):
         if machine not in binaries:
             raise Failure(f"cannot run {self.BINARY} on {machine}: this collection has it for {', '.join(sorted(binaries)) or 'no architecture'}")
         binary = binaries[machine]
         if not may_upload:
             raise Failure(f'cannot run {self.BINARY}: lvs_host_upload is never, and the target has no {script.PACKAGED}/{binary.name} that belongs to root,'
-                          f' that nobody else can write to and that may be executed: put plugins/bin/{self.BINARY}-{machine} of this collection there')
+                          f' that nobody else can write to and that may be executed: put plugins/bin/{self.BINARY}-{machine} of this collection there'
+                          + (f' ({notes})' if notes else ''))
         return binary
 
-    def _install(self, binary, tool, arguments):
+    def _install(self, binary, arguments):
         content = binary.read()
-        environment = self._environment()
-        output = self._shell(script.install(self.BINARY, binary, content, tool, self._places(), environment), arguments + content)
-        why = read_mark('FAIL', output)
+        exports = self._exports()
+        text = script.install(self._word, self.BINARY, binary, self._home(), self._places(), 'e' if exports else '')
+        output = self._run(text, f'{exports}{arguments}\n'.encode() + content)
+        why = output.said('FAIL')
         if why is not None:
             raise Failure(f'cannot put {self.BINARY} on the target: {why}; make room or set ansible_remote_tmp to a directory that can take it,'
                           f' or install {script.PACKAGED}/{binary.name} there')
-        note = read_mark('NOTE', output)
-        if note is not None:
-            self._display.warning(f'{self._task.delegate_to or self._play_context.remote_addr} cannot keep {self.BINARY},'
-                                  f' so each task takes it along ({note}); {script.PACKAGED}/{binary.name} would be used')
+        self._warn(output.said('NOTE'), f'cannot keep {self.BINARY}, so each task takes it along; {script.PACKAGED}/{binary.name} would be used')
         return output
+
+    def _warn(self, note, what):
+        if note is not None:
+            self._display.warning(printable(f'{self._task.delegate_to or self._play_context.remote_addr} {what} ({note})'))
 
     def _arguments(self):
         """Returns what the binary reads: the task's arguments, which ARGUMENTS has checked, and Ansible's wishes; one line of JSON."""
         task = self._task
         arguments = dict(self.ARGUMENTS.check(task.args), _ansible_check_mode=task.check_mode, _ansible_diff=task.diff,
                          _ansible_no_log=bool(task.no_log), _ansible_verbosity=self._display.verbosity)
-        # str: vaulted values and dates. Each shell that a quote passes would need more quotes for it.
-        return json.dumps(arguments, default=str).replace("'", r'\u0027')
+        # str: vaulted values and dates. Each shell that a quote passes would need more quotes for it, and fish takes one of two backslashes.
+        return json.dumps(arguments, default=str).replace("'", r'\u0027').replace(r'\\', r'\u005c')
 
-    def _environment(self):
-        """Returns the task's environment for sh, which the scripts are for; the user's own shell may be fish."""
+    def _exports(self):
+        """Returns the task's environment for the script's standard input: other users can read command lines."""
         environment = {}
         self._compute_environment_string(environment)
-        return ' '.join(f'{name}={shlex.quote(str(value))}' for name, value in environment.items())
+        return script.exports(environment, self._word)
 
     def _home(self):
         """Returns, for a shell, the home of the user who executes: in one of the user who logs in, that user could become root."""
@@ -162,13 +149,16 @@ class Runner(ActionBase):
         return self._home() + '/.cache/lvs-host'
 
     def _places(self):
-        """Returns, for a shell, where a binary may go: the cache, and where Ansible would put a module for the moment."""
+        """Returns, for a shell, where a binary may go that cannot be kept: where Ansible would put a module."""
         remote_tmp = self.get_shell_option('remote_tmp', default='~/.ansible/tmp')
         if remote_tmp.startswith('~/'):
             remote_tmp = f'{self._home()}/{shlex.quote(remote_tmp[2:])}'
         else:
             remote_tmp = shlex.quote(remote_tmp)
-        return [self._cache(), remote_tmp] + [shlex.quote(place) for place in self.get_shell_option('system_tmpdirs', default=['/var/tmp', '/tmp'])]
+        return [remote_tmp] + [shlex.quote(place) for place in self.get_shell_option('system_tmpdirs', default=['/var/tmp', '/tmp'])]
+
+    def _run(self, text, data):
+        return Output(self._word, self._shell(text, data))
 
     def _shell(self, text, data=b''):
         """Runs a script of sh, with data on its standard input if there are any."""
@@ -177,7 +167,7 @@ class Runner(ActionBase):
             # False: the user's own shell starts sh, and no further process is waited for, as for raw.
             # An empty line, as ssh would ask for a terminal without data; a container engine may lose the output over what nobody reads.
             output = self._low_level_execute_command(command, in_data=data or (b'\n' if is_ssh(self._connection) else None), executable=False)
-            if not (self._connection.become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
+            if script.STARTED in output['stdout'] or not (self._connection.become and output['rc'] == 1 and re.search(r'\b(tty|terminal)\b', output['stderr'])):
                 return output
         # With data on it, standard input is no terminal, and there are a sudo (requiretty), a su and connections that want one.
         return self._shell_with_file(text, data) if data else self._low_level_execute_command(command)

@@ -39,6 +39,8 @@ struct Cells {
     named: Option<u8>,
     lost: Option<&'static str>,
     lock: Option<Lock>,
+    /// A write comes upon a defect of ours.
+    panics: bool,
     finished: u32,
 }
 
@@ -62,6 +64,7 @@ impl Cells {
     }
 
     fn write_one(&mut self, item: &Item<u8>, value: Option<i32>) -> Result<()> {
+        assert!(!self.panics, "a defect");
         let left = self.until_broken;
         self.until_broken = left.map(|left| left.saturating_sub(1));
         if left == Some(0) || (value.is_some() && value == self.refused) {
@@ -326,4 +329,31 @@ fn what_is_named_and_right_already_must_be_right_at_the_end() {
          nothing is changed, in force is 1 = 10; lost is the first try"
     );
     assert_eq!(cells.cells(), [(1, 10), (2, 20), (3, 30)]);
+}
+
+/// The panic ends the process, so it is that of a run of this test alone.
+#[test]
+fn a_panic_says_that_something_may_have_changed_once_writing_has_begun() {
+    const WHEN: &str = "LVS_HOST_PANICS";
+    let Ok(when) = std::env::var(WHEN) else {
+        for (when, changed) in [("before", false), ("while", true)] {
+            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+            test.args(["a_panic_says_that_something", "--nocapture"]).env(WHEN, when);
+            let output = test.output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            let said = String::from_utf8(output.stdout).unwrap();
+            let answer = said.lines().find_map(|line| line.find('{').map(|at| &line[at..])).unwrap();
+            let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+            assert_eq!(answer["changed"], serde_json::Value::Bool(changed), "{answer}");
+            assert_eq!(answer["failed"], serde_json::Value::Bool(true), "{answer}");
+        }
+        return;
+    };
+    crate::ansible::answer_on_panic("cells");
+    let mut cells = Cells { panics: when == "while", ..Cells::new(&[], &[(1, 1)]) };
+    check(&mut cells).unwrap();
+    if when == "while" {
+        drop(apply(&mut cells));
+    }
+    panic!("a defect");
 }

@@ -152,7 +152,9 @@ impl Kernel {
             return self.send(link, alias, new, NLM_F_REPLACE);
         }
         let stand_in = stand_in(now, alias, old);
-        let clear = || stand_in.iter().try_for_each(|(alias, address)| self.delete(link, alias, address));
+        let remove = || stand_in.iter().try_for_each(|(alias, address)| self.delete(link, alias, address));
+        // Nobody else knows of it, so a request that got lost is sent again.
+        let clear = || remove().or_else(|_| remove());
         if let Err(error) = stand_in.iter().try_for_each(|(alias, address)| self.add(link, alias, address)) {
             // It may be there nevertheless, if only the answer was lost.
             return clear().and(Err(error));

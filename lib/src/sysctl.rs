@@ -223,7 +223,7 @@ impl Resource for Sysctl {
         self.observe_kernel(&mut state)?;
         for file in &self.files {
             let content = Content::new(file::read(file)?.unwrap_or_default());
-            self.observe_file(file, content.found.clone(), &mut state);
+            self.observe_file(file, &content.found, &mut state);
             self.contents.insert(file.clone(), content);
         }
         Ok(state)
@@ -262,7 +262,7 @@ impl Resource for Sysctl {
         for (file, text) in self.files.iter().zip(&texts) {
             if let Some(text) = text {
                 then.retain(|item, _| !item.is_in(file));
-                self.observe_file(file, text::assignments(text), &mut then);
+                self.observe_file(file, &text::assignments(text), &mut then);
             }
         }
         Ok(then)

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::boot::Wanted;
+use super::key::is_pattern;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Plan, State};
@@ -30,6 +31,9 @@ impl Content {
 fn undone_by(path: &str, line: &Line, patterns: &[&str], found: &Assignments) -> usize {
     let mut above = coupling::changers(path);
     above.extend(coupling::Bound::of(path).map(|(other, _)| other.to_owned()));
+    if above.is_empty() {
+        return 0;
+    }
     let matching = patterns.iter().filter(|name| above.iter().any(|path| coupling::matches(name, path)));
     let names: BTreeSet<&str> = above.iter().map(String::as_str).chain(matching.copied()).collect();
     let value = line.value();
@@ -59,25 +63,17 @@ fn place(draft: &Draft, path: &str, text: &str) -> usize {
 
 impl Sysctl {
     /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
-    pub(super) fn observe_file(&self, file: &Rc<Path>, mut found: Assignments, state: &mut State<Self>) {
+    pub(super) fn observe_file(&self, file: &Rc<Path>, found: &Assignments, state: &mut State<Self>) {
         let going = self.going();
-        let patterns: Vec<&str> =
-            found.keys().map(String::as_str).filter(|path| super::key::is_pattern(path)).collect();
-        let undone: Vec<(String, usize)> = (found.iter())
-            .filter(|(path, _)| self.scope.stored.contains_key(path.as_str()))
-            .filter_map(|(path, lines)| Some((path, undone_by(path, lines.last()?, &patterns, &found))))
-            .filter(|(_, count)| *count > 0)
-            .map(|(path, count)| (path.clone(), count))
-            .collect();
-        for (path, count) in undone {
-            if let Some(last) = found.get_mut(&path).and_then(|lines| lines.last_mut()) {
-                last.undone_by = count;
-            }
-        }
+        let patterns: Vec<&str> = found.keys().map(String::as_str).filter(|path| is_pattern(path)).collect();
         for (path, lines) in found {
             let named = self.scope.stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
-            let all = self.options.exclusive || going.contains(&flat(&path));
-            if let Some(key) = named.or_else(|| all.then(|| Key::at(path))) {
+            let all = self.options.exclusive || (!going.is_empty() && going.contains(&flat(path)));
+            let mut lines = lines.clone();
+            if let (Some(_), Some(last)) = (&named, lines.last_mut()) {
+                last.undone_by = undone_by(path, last, &patterns, found);
+            }
+            if let Some(key) = named.or_else(|| all.then(|| Key::at(path.clone()))) {
                 state.insert(Item::stored(key, file), Value::Lines(lines));
             }
         }
@@ -125,9 +121,10 @@ impl Sysctl {
         self.scope.stored.iter().all(|(key, text)| {
             let last = found.get(key.path()).and_then(|lines| lines.last());
             match text.as_deref().filter(|_| holds) {
-                Some(text) => {
-                    last.is_some_and(|line| Setting::new(key, text).is_loaded_by(key, &line.value()))
-                }
+                Some(text) => last.is_some_and(|line| {
+                    let value = line.value();
+                    *value == *text || Setting::new(key, text).is_loaded_by(key, &value)
+                }),
                 None => last.is_none(),
             }
         })

@@ -25,7 +25,11 @@ impl Wanted<'_> {
 
     /// Returns whether `text` will do for `key`.
     pub(in crate::sysctl) fn is_met(&self, key: &Key, text: &str) -> bool {
-        let wanted = Setting::new(key, self.values.get(key).copied().unwrap_or_default());
+        let wanted = self.values.get(key).copied().unwrap_or_default();
+        if wanted == text {
+            return true;
+        }
+        let wanted = Setting::new(key, wanted);
         let number = Setting::new(key, text).number();
         wanted.is_loaded_by(key, text)
             || (self.at_least && number.zip(wanted.number()).is_some_and(|(is, least)| is >= least))

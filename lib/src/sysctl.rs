@@ -334,7 +334,7 @@ impl Resource for Sysctl {
         let mut remarks = Map::new();
         remarks.insert("settings".into(), self.settings(report).into());
         if self.options.wish == Wish::Read {
-            remarks.insert("skipped".into(), json!(self.scope.skipped));
+            remarks.insert("unreadable".into(), json!(self.scope.unreadable));
         }
         if let Some(copy) = self.rewritten.values().filter_map(|done| done.copy.as_ref()).next_back() {
             remarks.insert("backup_file".into(), json!(copy));

@@ -55,7 +55,7 @@ options:
       - With V(absent) the file has no line for them, in whatever spelling. The running kernel keeps its values, for there are
         none to go back to.
       - With V(read) nothing is set or stored. RV(settings) has what the kernel holds. A secret, C(net.ipv4.tcp_fastopen_key) or
-        C(stable_secret), is not read by a pattern, and what cannot be read is in RV(skipped).
+        C(stable_secret), is not read by a pattern, and what cannot be read is in RV(unreadable).
     type: str
     choices: [absent, present, read]
     default: present
@@ -234,7 +234,7 @@ settings:
   returned: success
   type: dict
   sample: {"net.ipv4.ip_forward": {"before": "0", "after": "1"}}
-skipped:
+unreadable:
   description: The parameters that were to be read and cannot be, as they can only be written.
   returned: when O(state=read)
   type: list

@@ -21,7 +21,7 @@ pub(super) struct Scope {
     /// What was passed over.
     pub(super) warnings: Vec<String>,
     /// What was to be read and cannot be.
-    pub(super) skipped: BTreeSet<Key>,
+    pub(super) unreadable: BTreeSet<Key>,
     /// Names that this kernel does not have.
     missing: BTreeSet<Key>,
     /// Keys that only a pattern names.
@@ -37,7 +37,7 @@ impl Scope {
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
-            skipped: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             missing: BTreeSet::new(),
             matched: BTreeSet::new(),
         };
@@ -100,7 +100,7 @@ impl Scope {
             if is_readable {
                 self.set.insert(key, String::new());
             } else {
-                self.skipped.insert(key);
+                self.unreadable.insert(key);
             }
         }
         Ok(())

@@ -30,7 +30,7 @@ lint:
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit: assembled $(VENV)/pytest
-	lab/need.sh ip=iproute2 unshare=util-linux strace=strace dash=dash busybox=busybox-static setfacl=acl
+	lab/need.sh ip=iproute2 unshare=util-linux strace=strace sysctl=procps dash=dash busybox=busybox-static setfacl=acl
 	cargo test --locked -- $(if $(filter 0,$(shell id -u)),--include-ignored)
 	lab/host run -- $(VENV)/bin/pytest --quiet -rs -p no:cacheprovider collection/tests/unit
 

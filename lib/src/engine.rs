@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::brief;
-use crate::resource::{END, Item, Mode, Plan, Report, Resource, State};
+use crate::resource::{END, Item, Layer, Mode, Plan, Report, Resource, State};
 use crate::{Error, Result};
 use signals::HeldSignals;
 
@@ -56,19 +56,21 @@ fn compare<R: Resource>(resource: &mut R, mode: Mode) -> Result<Report<R>> {
 /// Writes and verifies the plan, or puts back what it changed.
 fn carry_out<R: Resource>(resource: &mut R, report: &Report<R>) -> Result<()> {
     let held = HeldSignals::hold()?;
-    BEGUN.store(true, Ordering::Relaxed);
+    let whole = report.plan.with_held(&report.found, |item| resource.is_named(item));
+    BEGUN.store(!report.plan.is_empty(), Ordering::Relaxed);
     write(resource, &report.found, &report.plan, Some(&held))
-        .map_err(|cause| undo(resource, &report.plan, &cause))
+        .and_then(|now| verify(resource, &whole, &now))
+        .map_err(|cause| undo(resource, &whole, &cause))
 }
 
-/// Writes a plan rank by rank, the kernel before files, verifies each rank before the next, and all of it at the end.
-/// Before each rank and at the end it waits, if it can be interrupted.
+/// Writes a plan rank by rank, the kernel before files, verifies each rank before the next, and all of it at the end;
+/// returns the state after it. Before each rank and at the end it waits, if it can be interrupted.
 fn write<R: Resource>(
     resource: &mut R,
     found: &State<R>,
     plan: &Plan<R>,
     held: Option<&HeldSignals>,
-) -> Result<()> {
+) -> Result<State<R>> {
     let steps = plan.split(|item, change| resource.rank(item, change));
     let mut now = Cow::Borrowed(found);
     for (rank, step) in &steps {
@@ -84,7 +86,8 @@ fn write<R: Resource>(
     if let Some(held) = held {
         now = wait(resource, END, now, held)?;
     }
-    verify(resource, plan, &now)
+    verify(resource, plan, &now)?;
+    Ok(now.into_owned())
 }
 
 /// Waits for what must be before the entries of `rank` are written, or before the end, without the lock, and returns the state after that.
@@ -125,15 +128,19 @@ fn undo<R: Resource>(resource: &mut R, plan: &Plan<R>, cause: &Error) -> Error {
     let cause = cause.sentence();
     let (kept, plan) =
         (&plan.filtered(|item| resource.is_kept(item)), &plan.filtered(|item| !resource.is_kept(item)));
-    match put_back(resource, plan) {
+    let put_back = put_back(resource, plan);
+    let lost = resource.lost().map(|lost| format!("; lost is {lost}")).unwrap_or_default();
+    match put_back {
         Ok(now) if !kept.reversed(&now).is_empty() => {
-            Error::Kept { in_force: in_force(resource, &now, kept.items(), &cause), cause }
+            Error::Kept { in_force: in_force(resource, &now, kept.items(), &cause) + &lost, cause }
         }
-        Ok(now) => Error::Undone { in_force: in_force(resource, &now, plan.items(), &cause), cause },
+        Ok(now) => {
+            Error::Undone { in_force: in_force(resource, &now, plan.changed(), &cause) + &lost, cause }
+        }
         Err(undo) => Error::NotUndone {
             undo: undo.sentence(),
             in_force: match resource.observe() {
-                Ok(now) => in_force(resource, &now, plan.reversed(&now).items(), &cause),
+                Ok(now) => in_force(resource, &now, plan.reversed(&now).items(), &cause) + &lost,
                 Err(error) => format!(", what is in force is unknown: {}", error.sentence()),
             },
             cause,
@@ -148,8 +155,8 @@ fn put_back<R: Resource>(resource: &mut R, plan: &Plan<R>) -> Result<State<R>> {
     if back.is_empty() {
         return Ok(now);
     }
-    let written =
-        write(resource, &now, &back, None).or_else(|error| put_back_singly(resource, plan).and(Err(error)));
+    let written = write(resource, &now, &back, None).map(drop);
+    let written = written.or_else(|error| put_back_singly(resource, plan).and(Err(error)));
     let now = resource.observe()?;
     verify(resource, &back, &now).map_err(|unmet| written.err().unwrap_or(unmet))?;
     Ok(now)
@@ -181,8 +188,11 @@ fn in_force<'a, R: Resource + 'a>(
     /// More than this many entries would hide the reason.
     const SHOWN: usize = 3;
     let line = |item: &Item<R::Key>| {
-        let line = resource.show(item, now.get(item)?).1;
-        Some(brief(&line).into_owned())
+        let line = brief(&resource.show(item, now.get(item)?).1).into_owned();
+        Some(match &item.layer {
+            Layer::Kernel => line,
+            Layer::File(file) => format!("{line} in {}", file.display()),
+        })
     };
     let mut lines: Vec<String> = items.filter_map(line).collect();
     let is_mentioned = |line: &String| line.split(' ').next().is_some_and(|name| cause.contains(name));

@@ -135,6 +135,16 @@ pub trait Resource: Sized {
         false
     }
 
+    /// Returns whether `item`, where it is right already and not planned, must still be so at the end.
+    fn is_named(&self, _item: &Item<Self::Key>) -> bool {
+        false
+    }
+
+    /// Returns what is lost although the task failed and was undone.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+
     /// Returns further keys of the answer, besides what changed.
     fn remarks(&self, _report: &Report<Self>) -> Map<String, Value> {
         Map::new()
@@ -216,6 +226,11 @@ impl<R: Resource> Plan<R> {
         self.0.keys()
     }
 
+    /// Returns the entries that do not stay as they are.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &Item<R::Key>> {
+        self.0.iter().filter(|(_, change)| change.before != change.after).map(|(item, _)| item)
+    }
+
     /// Returns the change of `item`, if it is planned.
     pub fn get(&self, item: &Item<R::Key>) -> Option<&Change<R::Value>> {
         self.0.get(item)
@@ -234,6 +249,16 @@ impl<R: Resource> Plan<R> {
             (item.clone(), Change { before: now.get(item).cloned(), after: change.before.clone() })
         };
         Self(self.iter().filter(differs).map(back).collect())
+    }
+
+    /// Returns the plan and those entries of `found` that stay as they are, and for which `holds` says that they must.
+    pub(crate) fn with_held(&self, found: &State<R>, holds: impl Fn(&Item<R::Key>) -> bool) -> Self {
+        let held = found.iter().filter(|(item, _)| !self.0.contains_key(*item) && holds(item));
+        let stays = |(item, value): (&Item<R::Key>, &R::Value)| {
+            (item.clone(), Change { before: Some(value.clone()), after: Some(value.clone()) })
+        };
+        let entries = self.iter().map(|(item, change)| (item.clone(), change.clone()));
+        Self(entries.chain(held.map(stays)).collect())
     }
 
     /// Returns the entries for which `keeps` holds.

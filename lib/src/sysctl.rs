@@ -3,6 +3,7 @@
 //! The kernel is written first, as it alone knows which values it takes: what it refuses is never stored, and a file that
 //! cannot be written puts the kernel back.
 
+mod advice;
 mod boot;
 mod coupling;
 mod item;
@@ -14,10 +15,12 @@ mod properties;
 mod rewritten;
 mod runtime;
 mod scope;
+mod stored;
 mod text;
+mod unknown;
 mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -33,10 +36,12 @@ use crate::file::{self, Lock};
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
 use crate::{Error, Result};
-use options::Options;
+use boot::Boot;
+use options::{Options, Wish};
 use rewritten::Rewritten;
 use runtime::ProcSys;
 use scope::Scope;
+use stored::Content;
 
 /// What a person wants of kernel parameters.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,8 +59,12 @@ pub struct Sysctl {
     scope: Scope,
     /// The file that is written, then those that must not name the same parameters.
     files: Vec<Rc<Path>>,
+    /// What else the next boot reads, where that matters.
+    boot: Option<Boot>,
+    /// What was set and cannot be taken back.
+    spent: Vec<Key>,
     /// What these held when they were last observed.
-    contents: BTreeMap<Rc<Path>, Vec<u8>>,
+    contents: BTreeMap<Rc<Path>, Content>,
     /// The files that were replaced; a second time is the way back.
     rewritten: BTreeMap<Rc<Path>, Rewritten>,
     /// Held while files are written: one lock for all files, as links may give one file many names.
@@ -87,8 +96,19 @@ impl crate::resource::Task for Task {
             Some(file) => vec![root.at(file).into()],
             None => boot::default_files(root)?.into_iter().map(Rc::from).collect(),
         };
-        let (contents, rewritten) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Sysctl { options, root: root.clone(), kernel, scope, files, contents, rewritten, lock })
+        let boot = (options.persist && !options.is_absent()).then(|| Boot::find(root, &files));
+        Ok(Sysctl {
+            options,
+            root: root.clone(),
+            kernel,
+            scope,
+            files,
+            boot,
+            spent: Vec::new(),
+            contents: BTreeMap::new(),
+            rewritten: BTreeMap::new(),
+            lock,
+        })
     }
 }
 
@@ -104,34 +124,26 @@ impl Sysctl {
         Ok(())
     }
 
-    /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
-    fn observe_file(&self, file: &Rc<Path>, content: &[u8], state: &mut State<Self>) {
-        let stored = &self.scope.stored;
-        // With dots alone nobody can tell an interface's name once it is gone, so what is to go goes by its letters.
-        let flat = |path: &str| path.replace('/', ".");
-        let going: BTreeSet<String> = match self.options.is_absent() {
-            true => stored.keys().map(|key| flat(key.path())).collect(),
-            false => BTreeSet::new(),
-        };
-        for (path, lines) in text::assignments(content) {
-            let named = stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
-            let all = self.options.exclusive || going.contains(&flat(&path));
-            if let Some(key) = named.or_else(|| all.then(|| Key::at(path))) {
-                state.insert(Item::stored(key, file), Value::Lines(lines));
-            }
-        }
-    }
-
-    /// Writes parameters of one rank to the kernel: switches first, then what the task names, so that an error is about
-    /// that, and then what changes along.
-    fn write_kernel(&self, kernel: &ProcSys, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+    /// Writes parameters of one rank to the kernel: as the person ordered them; else switches first, then what the task names,
+    /// so that an error is about that, and then what changes along; of what bounds each other, what makes room first.
+    fn write_kernel(&mut self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        let now_of = |key: &Key| now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let mut planned: Vec<_> = plan.iter().filter_map(planned_setting).collect();
-        planned.sort_by_key(|(key, _)| (!coupling::is_switch(key), !self.scope.set.contains_key(*key)));
-        let has_switch = planned.iter().any(|(key, _)| coupling::is_switch(key));
-        let now_of = |key: &Key| now.get(&Item::kernel(key.clone()))?.setting().cloned();
-        let written = planned.into_iter().try_for_each(|(key, setting)| match has_switch {
-            true => self.set(kernel, key, setting),
-            false => self.put(kernel, key, now_of(key), setting),
+        planned.sort_by_cached_key(|(key, setting, is_act)| {
+            let given = self.options.order.iter().position(|other| other == *key);
+            let follows = !self.scope.set.contains_key(*key);
+            let late = coupling::comes_late(key, now_of(key), setting);
+            (!is_act, given, !coupling::is_switch(key), follows, late)
+        });
+        let has_switch = planned.iter().any(|(key, ..)| coupling::is_switch(key));
+        let written = planned.into_iter().try_for_each(|(key, setting, _)| {
+            match has_switch {
+                true => self.set(key, setting),
+                false => self.put(key, now_of(key), setting),
+            }?;
+            let is_spent = coupling::loss(key, setting.text()).is_some();
+            self.spent.extend(is_spent.then(|| key.clone()));
+            Ok(())
         });
         if !has_switch {
             return written;
@@ -140,48 +152,32 @@ impl Sysctl {
         let kept = now.iter().filter(|(item, _)| item.is_live() && plan.get(item).is_none());
         let mut kept = kept.filter_map(|(item, value)| Some((&item.key, value.setting()?)));
         match written {
-            Ok(()) => kept.try_for_each(|(key, setting)| self.set(kernel, key, setting)),
+            Ok(()) => kept.try_for_each(|(key, setting)| self.set(key, setting)),
             Err(error) => {
-                kept.for_each(|(key, setting)| drop(self.set(kernel, key, setting)));
+                kept.for_each(|(key, setting)| drop(self.set(key, setting)));
                 Err(error)
             }
         }
     }
 
     /// Writes one parameter if it differs by now.
-    fn set(&self, kernel: &ProcSys, key: &Key, setting: &Setting) -> Result<()> {
-        let before = kernel.read(key)?;
-        if before.as_ref() == Some(setting) { Ok(()) } else { self.put(kernel, key, before, setting) }
+    fn set(&self, key: &Key, setting: &Setting) -> Result<()> {
+        let before = self.kernel.as_ref().map_or(Ok(None), |kernel| kernel.read(key))?;
+        if before.as_ref() == Some(setting) { Ok(()) } else { self.put(key, before.as_ref(), setting) }
     }
 
     /// Writes one parameter in place of what it was `before`.
-    fn put(&self, kernel: &ProcSys, key: &Key, before: Option<Setting>, setting: &Setting) -> Result<()> {
+    fn put(&self, key: &Key, before: Option<&Setting>, setting: &Setting) -> Result<()> {
+        let Some(kernel) = &self.kernel else { return Ok(()) };
         if self.may_vanish(&Item::kernel(key.clone())) && kernel.look_up(key)?.is_none() {
             return Ok(());
         }
         kernel.write(key, setting)?;
         // A time that is kept finer than it is shown has changed unseen: nobody else could put it back.
         match before.filter(|_| coupling::is_rounded(key)) {
-            Some(before) if kernel.read(key)?.as_ref() == Some(&before) => kernel.write(key, &before),
+            Some(before) if kernel.read(key)?.as_ref() == Some(before) => kernel.write(key, before),
             _ => Ok(()),
         }
-    }
-
-    /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
-    fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
-        let edits: BTreeMap<&str, &[Line]> = plan
-            .iter()
-            .filter(|(item, _)| item.is_in(path))
-            .map(|(item, change)| (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
-            .collect();
-        if edits.is_empty() {
-            return Ok(None);
-        }
-        let text = text::edited(self.contents.get(path).map_or(&[][..], Vec::as_slice), &edits);
-        if text.len() as u64 > file::MOST {
-            return Err(file::too_large(path, file::MOST));
-        }
-        Ok(Some(text))
     }
 
     /// Writes the planned lines to a file, as it was observed last.
@@ -190,7 +186,7 @@ impl Sysctl {
         match self.rewritten.remove(path) {
             Some(done) => done.undo(path, &text),
             None => {
-                let before = self.contents.remove(path).unwrap_or_default();
+                let before = self.contents.remove(path).unwrap_or_default().bytes;
                 let done = Rewritten::write(path, before, text, self.options.backup)?;
                 self.rewritten.insert(path.clone(), done);
                 Ok(())
@@ -216,27 +212,6 @@ impl Sysctl {
         }
         settings
     }
-
-    /// Brings the lines of one file in `then` to what they should be: the first file has them, any other one none.
-    fn target_file(&self, file: &Rc<Path>, holds: bool, then: &mut State<Self>) {
-        let stored = &self.scope.stored;
-        if self.options.exclusive || self.options.is_absent() {
-            let kept = |key: &Key| stored.get(key).is_some_and(Option::is_some);
-            then.retain(|item, _| !item.is_in(file) || kept(&item.key));
-        }
-        for (key, text) in stored {
-            let item = Item::stored(key.clone(), file);
-            match text.as_deref().filter(|_| holds) {
-                None => {
-                    then.remove(&item);
-                }
-                Some(text) => {
-                    let value = then.entry(item).or_insert_with(|| Value::Lines(Vec::new()));
-                    *value = Value::Lines(text::with_value(key, value.lines(), text));
-                }
-            }
-        }
-    }
 }
 
 impl Resource for Sysctl {
@@ -247,8 +222,8 @@ impl Resource for Sysctl {
         let mut state = State::<Self>::new();
         self.observe_kernel(&mut state)?;
         for file in &self.files {
-            let content = file::read(file)?.unwrap_or_default();
-            self.observe_file(file, &content, &mut state);
+            let content = Content::new(file::read(file)?.unwrap_or_default());
+            self.observe_file(file, &content.found, &mut state);
             self.contents.insert(file.clone(), content);
         }
         Ok(state)
@@ -257,42 +232,65 @@ impl Resource for Sysctl {
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
         let scope = &self.scope;
         let mut then = now.clone();
+        if self.options.wish == Wish::Read {
+            return Ok(then);
+        }
         let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
-        for (key, text) in coupling::followed(&scope.set, now, &scope.followers) {
-            then.insert(Item::kernel(key.clone()), value(key, &text));
+        let texts = self.wanted_texts(now);
+        let followed = coupling::followed(&scope.set, now, &scope.followers);
+        // Not a second name of a switch, as that is the switch.
+        let singles =
+            followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
+        let kept = self.kept(singles.collect(), &texts, now);
+        for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
+            then.insert(Item::kernel((*key).clone()), value(key, text));
         }
         for (key, text) in &scope.set {
             let item = Item::kernel(key.clone());
             // What a pattern matched may have vanished.
-            if scope.names(key) || now.contains_key(&item) {
+            let there = now.get(&item).and_then(Value::setting);
+            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
+                continue;
+            }
+            if scope.names(key) || there.is_some() {
                 then.insert(item, value(key, text));
             }
         }
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }
-        for (place, file) in self.files.iter().enumerate() {
-            self.target_file(file, place == 0, &mut then);
+        for (file, text) in self.files.iter().zip(&texts) {
+            if let Some(text) = text {
+                then.retain(|item, _| !item.is_in(file));
+                self.observe_file(file, &text::assignments(text), &mut then);
+            }
         }
         Ok(then)
     }
 
     fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        match (layer, &self.kernel) {
-            (Layer::File(path), _) => self.write_file(path, plan),
-            (Layer::Kernel, Some(kernel)) => self.write_kernel(kernel, now, plan),
-            (Layer::Kernel, None) => Ok(()),
+        match layer {
+            Layer::File(path) => self.write_file(path, plan),
+            Layer::Kernel => self.write_kernel(now, plan),
         }
     }
 
     fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
-        match change.after {
+        let text = match &change.after {
             // What an act does cannot be taken back.
-            Some(Value::Act(_)) => u8::MAX,
-            _ if !item.is_live() => coupling::FILES,
-            _ if self.scope.followers.contains(&item.key) => coupling::SWITCHES,
-            _ => coupling::rank(&item.key),
+            Some(Value::Act(_)) => return coupling::LAST,
+            _ if !item.is_live() => return coupling::FILES,
+            Some(Value::Set(setting)) => setting.text(),
+            _ => "",
+        };
+        let own = coupling::rank(&item.key, text);
+        if !self.scope.followers.contains(&item.key) {
+            return own;
         }
+        // What changes along does so with the last of its switches.
+        let set = |path: String| self.scope.set.get_key_value(path.as_str());
+        let switches = coupling::changers(item.key.path()).into_iter().filter_map(set);
+        switches.map(|(key, text)| coupling::rank(key, text)).max().unwrap_or(own)
     }
 
     fn lock(&mut self) -> Option<&mut Lock> {
@@ -301,6 +299,16 @@ impl Resource for Sysctl {
 
     fn may_vanish(&self, item: &Item) -> bool {
         item.is_live() && !self.scope.names(&item.key)
+    }
+
+    fn is_named(&self, item: &Item) -> bool {
+        item.is_live() && self.scope.names(&item.key) && self.options.wish == Wish::Present
+    }
+
+    fn lost(&self) -> Option<String> {
+        let loss = |key: &Key| Some(format!("with {key}: {}", coupling::loss(key, "1")?));
+        let lost: Vec<String> = self.spent.iter().filter_map(loss).collect();
+        (!lost.is_empty()).then(|| lost.join(", and "))
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {
@@ -313,24 +321,21 @@ impl Resource for Sysctl {
 
     fn review(&mut self, _found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
         let mut warnings = self.scope.warnings.clone();
-        if let Some(kernel) = &self.kernel {
-            coupling::keeps_routes(&self.root, kernel, plan)?;
-            warnings.extend(coupling::without_effect(&self.scope.set, kernel)?);
+        if let (Some(kernel), true) = (&self.kernel, self.options.wish == Wish::Present) {
+            advice::is_writable(kernel, plan)?;
+            advice::keeps_routes(&self.root, kernel, plan)?;
+            warnings.extend(advice::without_effect(&self.scope.set, kernel)?);
         }
-        if let (Some(file), false) = (self.files.first(), self.options.is_absent()) {
-            let mut texts = BTreeMap::new();
-            for file in &self.files {
-                let text = self.planned_text(file, plan)?;
-                texts.extend(text.or_else(|| self.contents.get(file).cloned()).map(|text| (&**file, text)));
-            }
-            warnings.extend(boot::contradictions(&self.root, file, &texts, &self.scope.at_boot()));
-        }
+        warnings.extend(self.boot_warnings(plan)?);
         Ok(warnings)
     }
 
     fn remarks(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let mut remarks = Map::new();
         remarks.insert("settings".into(), self.settings(report).into());
+        if self.options.wish == Wish::Read {
+            remarks.insert("unreadable".into(), json!(self.scope.unreadable));
+        }
         if let Some(copy) = self.rewritten.values().filter_map(|done| done.copy.as_ref()).next_back() {
             remarks.insert("backup_file".into(), json!(copy));
         }
@@ -338,7 +343,10 @@ impl Resource for Sysctl {
     }
 }
 
-/// Returns a parameter and what a plan sets it to.
-fn planned_setting<'a>((item, change): (&'a Item, &'a Change<Value>)) -> Option<(&'a Key, &'a Setting)> {
-    Some((&item.key, change.after.as_ref()?.setting()?))
+/// Returns a parameter and what a plan sets it to, and whether that is an act.
+fn planned_setting<'a>(
+    (item, change): (&'a Item, &'a Change<Value>),
+) -> Option<(&'a Key, &'a Setting, bool)> {
+    let value = change.after.as_ref()?;
+    Some((&item.key, value.setting()?, matches!(value, Value::Act(_))))
 }

@@ -121,8 +121,8 @@ fn an_interface_with_a_dot_in_its_name_is_found_in_each_spelling() {
     }
     assert_eq!(kernel("net/ipv4/conf/eth0.100/arp_ignore"), "1");
     let twice = json!({"net.ipv4.conf.eth0.100.arp_ignore": 1, "net/ipv4/conf/eth0.100/arp_ignore": 2});
-    let error = host.refuse_in_check(json!({"settings": twice}));
-    assert!(error.contains("settings has it twice, as net.ipv4.conf.eth0.100.arp_ignore too"), "{error}");
+    let error = refuse_arguments(json!({"settings": twice}));
+    assert!(error.contains("settings has it twice, as net/ipv4/conf/eth0.100/arp_ignore too"), "{error}");
     assert_eq!(host.text("etc/sysctl.conf"), "net.ipv4.conf.eth0/100.arp_ignore=1\n");
     ip("link del eth0");
     assert!(

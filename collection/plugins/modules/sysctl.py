@@ -45,15 +45,19 @@ options:
       - Many parameters at once, each with its value, as O(name) and O(value). They are read, planned, written and undone
         as one, and replace a file once.
       - A value may be empty here, V(''), for a parameter that is to be cleared.
-      - With O(state=absent) the values do not matter.
-    type: dict
+      - With a list of mappings of one name each, the parameters are written in that order, in the kernel and in a file that does not
+        have them yet. Without one, what changes others comes first.
+      - With O(state=absent) and O(state=read) the values do not matter, and a list may have names alone.
+    type: raw
   state:
     description:
       - With V(present) the parameters have the values.
       - With V(absent) the file has no line for them, in whatever spelling. The running kernel keeps its values, for there are
         none to go back to.
+      - With V(read) nothing is set or stored. RV(settings) has what the kernel holds. A secret, C(net.ipv4.tcp_fastopen_key) or
+        C(stable_secret), is not read by a pattern, and what cannot be read is in RV(unreadable).
     type: str
-    choices: [absent, present]
+    choices: [absent, present, read]
     default: present
   sysctl_file:
     description:
@@ -102,10 +106,28 @@ options:
       - Whether O(sysctl_file) holds the parameters of O(settings) and no others. Comments stay.
     type: bool
     default: false
+  comment:
+    description:
+      - >-
+        A comment for the line in the file, which stands above it as C(# net.ipv4.ip_forward: the comment). It moves with the line and is
+        removed with it.
+    type: str
+  at_least:
+    description:
+      - Whether a greater number will do, in the kernel and in a file. Where the kernel holds more and no file names the parameter,
+        nothing is stored.
+      - Only for values that are one number from 0 on, and not for patterns.
+    type: bool
+    default: false
 notes:
   - A parameter that can be written and not read, such as C(net.ipv4.route.flush), is an act. It is done last, always reported as
     changed, and never stored or undone.
-  - A warning tells the file and line of another assignment that wins at the next boot, with systemd or with procps.
+  - The next boot is simulated, with systemd, procps or BusyBox, whichever the host has. A boot writes lines in their order, and some
+    parameters change others. So a new line is added where it neither undoes another one nor is undone, and one of the task's lines that a boot would undo
+    is moved. A file that already boots to what is wanted is not rewritten. What cannot be reached so is told in a warning with file
+    and line.
+  - What cannot be taken back, like C(disable_ipv6=1), which removes addresses, or C(kernel.modules_disabled=1), is written when all else has
+    gone well.
   - A warning tells that C(arp_ignore) and C(arp_announce) have no effect on C(lo) or C(default) alone.
   - Switching IPv6 forwarding on where the default route comes from a router advertisement is refused unless C(accept_ra) is 2,
     as that route would be lost.
@@ -163,6 +185,19 @@ EXAMPLES = r'''
   lvs.host.sysctl:
     name: net.ipv4.conf.lo.rp_filter
     state: absent
+
+- name: Have room for many connections, and say why
+  lvs.host.sysctl:
+    name: net.core.somaxconn
+    value: 8192
+    at_least: true
+    comment: the proxy takes bursts
+
+- name: Read what the kernel does with source addresses
+  lvs.host.sysctl:
+    name: net.ipv4.conf.*.rp_filter
+    state: read
+  register: filters
 '''
 
 RETURN = r'''
@@ -199,6 +234,12 @@ settings:
   returned: success
   type: dict
   sample: {"net.ipv4.ip_forward": {"before": "0", "after": "1"}}
+unreadable:
+  description: The parameters that were to be read and cannot be, as they can only be written.
+  returned: when O(state=read)
+  type: list
+  elements: str
+  sample: [net.ipv4.route.flush]
 backup_file:
   description: The copy of the file.
   returned: when O(backup=true) and the file was replaced

@@ -35,6 +35,9 @@ struct Cells {
     meanwhile: Option<fn(&mut Cells)>,
     /// What stays as it was written.
     kept: Option<u8>,
+    /// What must be right at the end though it is not planned, and what is lost all the same.
+    named: Option<u8>,
+    lost: Option<&'static str>,
     lock: Option<Lock>,
     /// A write comes upon a defect of ours.
     panics: bool,
@@ -133,6 +136,14 @@ impl Resource for Cells {
 
     fn is_kept(&self, item: &Item<u8>) -> bool {
         self.kept == Some(item.key)
+    }
+
+    fn is_named(&self, item: &Item<u8>) -> bool {
+        self.named == Some(item.key)
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.lost.map(ToOwned::to_owned)
     }
 
     fn finish(&mut self, _plan: &Plan<Self>) -> Vec<String> {
@@ -331,6 +342,24 @@ fn the_end_is_waited_for_also_where_nothing_is_to_be_written() {
     cells.meanwhile = Some(|cells| cells.there.extend([(cell(1), 99)]));
     let error = apply(&mut cells).err().unwrap().sentence();
     assert!(error.starts_with("cannot set 1: 11 was asked for and 99 is read back"), "{error}");
+}
+
+#[test]
+fn what_is_named_and_right_already_must_be_right_at_the_end() {
+    let mut cells = Cells::new(&[(1, 10), (2, 20)], &[(1, 11), (2, 20)]);
+    cells.intruder = Some((2, 21));
+    apply(&mut cells).unwrap();
+    let mut cells = Cells::new(&[(1, 10), (2, 20), (3, 30)], &[(1, 11), (2, 20)]);
+    (cells.named, cells.lost) = (Some(2), Some("the first try"));
+    cells.meanwhile = Some(|cells| cells.there.extend([(cell(2), 21)]));
+    cells.awaited = Some((0, 1));
+    let error = apply(&mut cells).err().unwrap().sentence();
+    assert_eq!(
+        error,
+        "cannot set 2: 20 was asked for and 21 is read back; ask for 21 if that will do; \
+         nothing is changed, in force is 1 = 10; lost is the first try"
+    );
+    assert_eq!(cells.cells(), [(1, 10), (2, 20), (3, 30)]);
 }
 
 /// The panic ends the process, so it is that of a run of this test alone.

@@ -1,21 +1,28 @@
-//! What a boot loads: which files, in which order, and what of them counts.
+//! What a boot loads: who reads which files, in which order; and what the next one will do with them.
 //!
 //! systemd-sysctl and procps' `sysctl --system` read the same directories, but only procps reads /etc/sysctl.conf, as
-//! the last file, and hidden files. In both a file masks those of its name in later directories, files are taken in the
-//! order of their names, the last assignment wins, and a name beats a pattern (sysctl.d(5), sysctl(8); tried).
+//! the last file, and hidden files. In both a file masks those of its name in later directories, and files are taken in the
+//! order of their names (sysctl.d(5), sysctl(8); tried).
+
+mod outlook;
+mod reader;
+mod simulation;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::patterns::Patterns;
-use super::text::{self, Line};
-use super::{Key, Setting};
+use super::text::{self, Assignments};
 use crate::file;
 use crate::root::Root;
 use crate::{Error, Result};
+use reader::{Reader, Run, Syntax};
+
+pub(super) use outlook::Wanted;
 
 /// Where sysctl.d files are looked for, first come first served.
 const DIRECTORIES: [&str; 5] =
@@ -28,7 +35,12 @@ const CLASSIC: &str = "/etc/sysctl.conf";
 const OWN: &str = "/etc/sysctl.d/99-lvs-host.conf";
 
 /// Where systemd's reader is.
-const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd-sysctl", "/lib/systemd/systemd-sysctl"];
+const SYSTEMD: [&str; 3] = [
+    "/usr/lib/systemd/systemd-sysctl",
+    "/lib/systemd/systemd-sysctl",
+    // NixOS has no programs in those.
+    "/run/current-system/systemd/lib/systemd/systemd-sysctl",
+];
 
 /// Where the other one is.
 const PROCPS: [&str; 4] = ["/usr/sbin/sysctl", "/sbin/sysctl", "/usr/bin/sysctl", "/bin/sysctl"];
@@ -116,115 +128,55 @@ fn drop_ins(root: &Root, new: Option<&Path>) -> Result<Vec<PathBuf>> {
     Ok(files.into_values().collect())
 }
 
-/// Who reads the files, and which.
-struct Reader {
-    name: &'static str,
-    /// Whether a name that is left out of patterns also loses what was assigned to it before: so does systemd's.
-    forgets: bool,
-    files: Vec<PathBuf>,
+/// What a boot of this host reads, but for the files that the task manages.
+#[derive(Debug)]
+pub(super) struct Boot {
+    readers: Vec<Reader>,
+    /// Each file that is read: what it assigns, or which of the managed ones it is.
+    files: HashMap<PathBuf, Source>,
+    /// What could not be read, and what the file that is going to be there masks.
+    warnings: Vec<String>,
 }
 
-/// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
-fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
-    let is_hidden =
-        |file: &&PathBuf| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let mut readers = Vec::new();
-    let mut files = drop_ins(root, Some(new))?;
-    let systemd = any_exists(root, &SYSTEMD)?;
-    if systemd {
-        let files = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
-        readers.push(Reader { name: "systemd-sysctl", forgets: true, files });
-    }
-    if !systemd || any_exists(root, &PROCPS)? {
-        files.push(root.at(CLASSIC));
-        readers.push(Reader { name: "sysctl --system", forgets: false, files });
-    }
-    Ok(readers)
+/// Where the assignments of a file are.
+#[derive(Debug)]
+enum Source {
+    /// In the managed file of this place.
+    Managed(usize),
+    Other(Assignments),
 }
 
-/// A file's assignments, by the parameter's path.
-type Assignments = BTreeMap<String, Vec<Line>>;
-
-/// What a reader makes of its files.
-#[derive(Default)]
-struct Loaded<'a> {
-    named: HashMap<&'a str, (&'a Path, &'a Line)>,
-    patterns: Patterns<'a, (&'a Path, &'a Line)>,
-    left_out: HashMap<&'a str, (&'a Path, &'a Line)>,
-}
-
-impl<'a> Loaded<'a> {
-    fn add(&mut self, file: &'a Path, assignments: &'a Assignments, forgets: bool) {
-        for (path, lines) in assignments {
-            let Some(last) = lines.last() else { continue };
-            if let Some(path) = path.strip_prefix('-') {
-                self.left_out.insert(path, (file, last));
-                if forgets {
-                    self.named.remove(path);
-                }
-            } else if forgets && left_out_below(assignments, path, last) {
-                self.named.remove(path.as_str());
-            } else if !path.contains(['*', '?', '[']) {
-                self.named.insert(path, (file, last));
-            } else {
-                self.patterns.add(path, (file, last));
-            }
+impl Boot {
+    /// Finds what the host at `root` reads once there are the `managed` files, the first of which is written.
+    pub(super) fn find(root: &Root, managed: &[Rc<Path>]) -> Self {
+        let mut boot = Self { readers: Vec::new(), files: HashMap::new(), warnings: Vec::new() };
+        let Some(new) = managed.first() else { return boot };
+        match readers(root, new) {
+            Ok(readers) => boot.readers = readers,
+            Err(error) => boot.warnings.push(unknown(&error)),
         }
-    }
-
-    /// Returns the file and line that decide about `key`.
-    fn winner(&self, key: &Key) -> Option<(&'a Path, &'a Line)> {
-        let is_left_out = self.left_out.contains_key(key.path());
-        let matched = || self.patterns.last_match(key.path()).filter(|_| !is_left_out).copied();
-        self.named.get(key.path()).copied().or_else(matched)
-    }
-
-    /// Returns what the person should know of `key`, which `file` sets to `text`.
-    fn warning(&self, key: &Key, text: &str, file: &Path) -> Option<String> {
-        Some(match self.winner(key) {
-            Some((_, line)) if Setting::new(key, &line.value()) == Setting::new(key, text) => return None,
-            Some((winner, line)) => overruled(key, winner, line),
-            None => match self.left_out.get(key.path()) {
-                Some((file, line)) => left_out(key, file, line),
-                None => unread(file),
-            },
-        })
-    }
-}
-
-/// Returns whether the same file leaves out the parameter at `path` in a line below `line`.
-fn left_out_below(assignments: &Assignments, path: &str, line: &Line) -> bool {
-    let out = assignments.get(&format!("-{path}")).and_then(|lines| lines.last());
-    out.is_some_and(|out| out.number() > line.number())
-}
-
-/// Returns the assignments of every file that `readers` read, where `texts` has the content that files have or are going
-/// to have;
-/// what cannot be read is told in `warnings`.
-fn parsed(
-    readers: &[Reader],
-    texts: &BTreeMap<&Path, Vec<u8>>,
-    warnings: &mut Vec<String>,
-) -> HashMap<PathBuf, Assignments> {
-    // One file may have several names.
-    let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let texts: Vec<_> = texts.iter().map(|(path, text)| (*path, identity(path), text)).collect();
-    let mut parsed = HashMap::new();
-    for file in readers.iter().flat_map(|reader| &reader.files) {
-        parsed.entry(file.clone()).or_insert_with(|| {
-            let same = |(path, id, _): &&(&Path, Option<_>, &Vec<u8>)| {
-                *path == file || (id.is_some() && *id == identity(file))
-            };
-            match texts.iter().find(same) {
-                Some((.., text)) => text::assignments(text),
-                None => text::assignments(&content(file).unwrap_or_else(|error| {
-                    warnings.push(unknown(&error));
-                    Vec::new()
-                })),
+        // One file may have several names.
+        let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        let identities: Vec<_> = managed.iter().map(|path| identity(path)).collect();
+        for file in boot.readers.iter().flat_map(|reader| &reader.runs).flat_map(|run| &run.files) {
+            if boot.files.contains_key(file) {
+                continue;
             }
-        });
+            let id = identity(file);
+            let is_same =
+                |place: &usize| *managed[*place] == **file || (id.is_some() && identities[*place] == id);
+            let source = match (0..managed.len()).find(is_same) {
+                Some(place) => Source::Managed(place),
+                None => Source::Other(text::assignments(&content(file).unwrap_or_else(|error| {
+                    boot.warnings.push(unknown(&error));
+                    Vec::new()
+                }))),
+            };
+            boot.files.insert(file.clone(), source);
+        }
+        boot.warnings.extend(masked(root, new));
+        boot
     }
-    parsed
 }
 
 /// Returns what a boot reads of a file: of what is no regular file, like /dev/null, nothing.
@@ -235,63 +187,66 @@ fn content(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Returns warnings about what the next boot makes of the `wanted` parameters: another file that wins over `file`, or
-/// that nothing reads it. `texts` has the content that files have or are going to have.
-pub(super) fn contradictions(
-    root: &Root,
-    file: &Path,
-    texts: &BTreeMap<&Path, Vec<u8>>,
-    wanted: &BTreeMap<&Key, &str>,
-) -> Vec<String> {
-    let readers = match readers(root, file) {
-        Ok(readers) => readers,
-        Err(error) => return vec![unknown(&error)],
-    };
-    let mut unread_files = Vec::new();
-    let parsed = parsed(&readers, texts, &mut unread_files);
-    let mut warnings = BTreeMap::<String, Vec<&str>>::new();
-    for reader in &readers {
-        let mut loaded = Loaded::default();
-        for file in &reader.files {
-            loaded.add(file, &parsed[file], reader.forgets);
-        }
-        for (key, text) in wanted {
-            let Some(warning) = loaded.warning(key, text, file) else { continue };
-            let names = warnings.entry(warning).or_default();
-            if !names.contains(&reader.name) {
-                names.push(reader.name);
-            }
-        }
+/// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
+fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
+    let is_hidden =
+        |file: &&PathBuf| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let mut readers = Vec::new();
+    let mut files = drop_ins(root, Some(new))?;
+    let visible: Vec<PathBuf> = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
+    let systemd = any_exists(root, &SYSTEMD)?;
+    if systemd {
+        readers.push(Reader::new("systemd-sysctl", Syntax::Systemd, visible.clone()));
     }
-    let warnings =
-        warnings.into_iter().map(|(warning, names)| format!("{warning} (by {})", names.join(" and ")));
-    unread_files.into_iter().chain(warnings).collect()
+    if is_busybox(root) {
+        let files = visible.into_iter().chain([root.at(CLASSIC)]).collect();
+        readers.push(Reader::new("BusyBox's sysctl", Syntax::Busybox, files));
+    } else if !systemd || any_exists(root, &PROCPS)? {
+        files.push(root.at(CLASSIC));
+        readers.push(Reader::new("sysctl --system", Syntax::Procps, files));
+    }
+    if let Some(file) = file_of_ufw(root)? {
+        // ufw loads it when it starts, after all else.
+        let run = Run { syntax: Syntax::Procps, files: vec![file] };
+        readers.iter_mut().for_each(|reader| reader.runs.push(run.clone()));
+    }
+    Ok(readers)
+}
+
+/// Returns whether the host's sysctl is BusyBox's.
+fn is_busybox(root: &Root) -> bool {
+    PROCPS.iter().any(|path| {
+        let target = fs::read_link(root.at(path)).unwrap_or_default();
+        target.file_name().is_some_and(|name| name == OsStr::new("busybox"))
+    })
+}
+
+/// Returns the file of parameters that ufw loads, if ufw is enabled (ufw-framework(8)).
+fn file_of_ufw(root: &Root) -> Result<Option<PathBuf>> {
+    let enabled = content(&root.at("/etc/ufw/ufw.conf"))?;
+    let is_enabled = enabled
+        .split(|&byte| byte == b'\n')
+        .any(|line| line.trim_ascii().eq_ignore_ascii_case(b"ENABLED=yes"));
+    let file = root.at("/etc/ufw/sysctl.conf");
+    Ok((is_enabled && look(&file)?.is_some()).then_some(file))
+}
+
+/// Returns a warning if the file `new`, which is not there yet, hides one of its name in a later directory.
+fn masked(root: &Root, new: &Path) -> Option<String> {
+    let mut directories = DIRECTORIES.iter().map(|directory| root.at(directory));
+    directories.find(|directory| new.parent() == Some(directory))?;
+    let hidden = directories.map(|directory| directory.join(new.file_name().unwrap_or_default()));
+    let is_new = new.symlink_metadata().is_err();
+    let has_lines =
+        |file: &PathBuf| content(file).is_ok_and(|content| !text::assignments(&content).is_empty());
+    let hidden = hidden.filter(|_| is_new).find(has_lines)?;
+    Some(format!(
+        "no boot reads {} any more, as {} has the same name; use another name, unless that is meant",
+        hidden.display(),
+        new.display()
+    ))
 }
 
 fn unknown(error: &Error) -> String {
     format!("whether the next boot sets what was asked for is not known: {}", error.sentence())
-}
-
-fn overruled(key: &Key, winner: &Path, line: &Line) -> String {
-    format!(
-        "the next boot sets {key} to {}, as {} line {} comes last; change it there",
-        line.value(),
-        winner.display(),
-        line.number().unwrap_or_default()
-    )
-}
-
-fn left_out(key: &Key, file: &Path, line: &Line) -> String {
-    format!(
-        "the next boot does not set {key}, as {} line {} leaves it out; take that line away",
-        file.display(),
-        line.number().unwrap_or_default()
-    )
-}
-
-fn unread(file: &Path) -> String {
-    format!(
-        "no boot sets what {} holds: it is not read; use a file like /etc/sysctl.d/50-lvs.conf",
-        file.display()
-    )
 }

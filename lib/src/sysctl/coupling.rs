@@ -1,16 +1,20 @@
-//! Parameters that change each other. All of it was measured on Linux 6.18; the code is in net/ipv4/devinet.c
-//! (`inet_forward_change`) and net/ipv6/addrconf.c.
+//! Parameters that change or bound each other. All of it was measured on Linux 6.18; the code is in net/ipv4/devinet.c
+//! (`inet_forward_change`), net/ipv6/addrconf.c, net/core/neighbour.c, mm/page-writeback.c and mm/util.c.
+
+mod bound;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
 
+use super::key::is_pattern;
+use super::patterns;
 use super::runtime::ProcSys;
+use super::value::{leading_number, same_number};
 use super::{Item, Key, Setting, Sysctl, Value};
-use crate::resource::{Change, Layer, Plan, State};
-use crate::root::Root;
+use crate::resource::State;
 use crate::{Error, Result};
+
+pub(super) use bound::{Bound, broken};
+use bound::{narrows, unordered};
 
 /// The switch for IPv4 forwarding, under both of its names.
 const FORWARDING: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"];
@@ -25,11 +29,14 @@ const IPV6_SWITCHES: [&str; 5] =
 /// Returns whether a change of `key` changes others. `default` does for interfaces that have no address yet.
 pub(super) fn is_switch(key: &Key) -> bool {
     let path = key.path();
-    FORWARDING.contains(&path) || ipv6_switch(path).is_some() || path.starts_with("net/ipv4/conf/default/")
+    FORWARDING.contains(&path)
+        || ipv6_switch(path).is_some()
+        || path.ends_with("/stable_secret")
+        || path.starts_with("net/ipv4/conf/default/")
 }
 
 /// The rank of switches for everything.
-pub(super) const SWITCHES: u8 = 1;
+const SWITCHES: u8 = 1;
 
 /// The rank of what changes nothing else.
 const ORDINARY: u8 = 3;
@@ -37,14 +44,38 @@ const ORDINARY: u8 = 3;
 /// The rank of files: what the kernel made another value of is not stored.
 pub(super) const FILES: u8 = 4;
 
-/// Returns in which order parameters are written: what saves a route from a switch, the switches for everything, those
-/// for new interfaces, all others.
-pub(super) fn rank(key: &Key) -> u8 {
+/// The rank of what cannot be taken back: all that may fail comes before it.
+pub(super) const LAST: u8 = u8::MAX;
+
+/// Returns in which order parameters are written, in the kernel and in a file: what saves a route from a switch, the
+/// switches for everything, those for new interfaces, all others, what cannot be taken back.
+pub(super) fn rank(key: &Key, text: &str) -> u8 {
     match key.path() {
+        _ if loss(key, text).is_some() => LAST,
         path if path.starts_with("net/ipv6/conf/") && path.ends_with("/accept_ra") => 0,
         path if path.starts_with("net/ipv4/conf/default/") => 2,
         _ if is_switch(key) => SWITCHES,
         _ => ORDINARY,
+    }
+}
+
+/// Returns what is lost for good once `key` is set to `text`, if anything is: `disable_ipv6` takes addresses and routes away
+/// (net/ipv6/addrconf.c, `addrconf_ifdown`), a secret that was set cannot be unset, and others can only be set
+/// (kernel/module/main.c, kernel/kexec_core.c, kernel/bpf/syscall.c, security/yama/yama_lsm.c).
+pub(super) fn loss(key: &Key, text: &str) -> Option<&'static str> {
+    let number = leading_number(text);
+    match key.path() {
+        path if path.ends_with("/stable_secret") => Some("that it had never been set"),
+        path if path.ends_with("/disable_ipv6") && number != Some(0) => {
+            Some("IPv6 addresses and routes; restart the network to have them again")
+        }
+        "kernel/modules_disabled" | "kernel/kexec_load_disabled" | "kernel/unprivileged_bpf_disabled"
+            if number == Some(1) =>
+        {
+            Some("the way back; it takes a boot")
+        }
+        "kernel/yama/ptrace_scope" if number == Some(3) => Some("the way back; it takes a boot"),
+        _ => None,
     }
 }
 
@@ -66,7 +97,7 @@ pub(super) fn followers(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result
         if kernel.read(key)?.as_ref() == Some(&Setting::new(key, text)) {
             continue;
         }
-        for pattern in patterns(key.path()) {
+        for pattern in followed_by(key.path()) {
             followers.extend(kernel.matching(&Key::at(pattern))?);
         }
     }
@@ -74,13 +105,15 @@ pub(super) fn followers(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result
     Ok(followers)
 }
 
-fn patterns(path: &str) -> Vec<String> {
-    match ipv6_switch(path) {
-        Some(name) => vec![format!("net/ipv6/conf/*/{name}")],
-        None if FORWARDING.contains(&path) => {
+fn followed_by(path: &str) -> Vec<String> {
+    match (ipv6_switch(path), path.strip_suffix("/stable_secret")) {
+        (Some(name), _) => vec![format!("net/ipv6/conf/*/{name}")],
+        (_, Some("net/ipv6/conf/default")) => vec!["net/ipv6/conf/*/addr_gen_mode".into()],
+        (_, Some(directory)) => vec![format!("{directory}/addr_gen_mode")],
+        _ if FORWARDING.contains(&path) => {
             vec![FORWARDING[0].into(), REDIRECTS.into(), "net/ipv4/conf/*/forwarding".into()]
         }
-        None => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -90,70 +123,216 @@ pub(super) fn followed<'a>(
     now: &State<Sysctl>,
     followers: &'a BTreeSet<Key>,
 ) -> Vec<(&'a Key, String)> {
+    let mut switches: Vec<_> = set.iter().filter(|(key, _)| is_switch(key)).collect();
+    switches.sort_by_key(|(key, text)| rank(key, text));
     let mut values = Vec::new();
-    for (switch, text) in set.iter().filter(|(key, _)| is_switch(key)) {
+    for (switch, text) in switches {
         let wanted = Value::Set(Setting::new(switch, text));
         if now.get(&Item::kernel(switch.clone())) == Some(&wanted) {
             continue;
         }
-        let follows = |key: &&Key| match ipv6_switch(switch.path()) {
-            // This one leaves new interfaces as they are.
-            Some("force_forwarding") if key.path() == "net/ipv6/conf/default/force_forwarding" => false,
-            Some(name) => {
-                key.path().starts_with("net/ipv6/conf/") && key.path().ends_with(&format!("/{name}"))
-            }
-            None => FORWARDING.contains(&switch.path()) && key.path().starts_with("net/ipv4/"),
-        };
         let there = |key: &&Key| now.contains_key(&Item::kernel((*key).clone()));
-        values.extend(followers.iter().filter(follows).filter(there).map(|key| (key, follower(key, text))));
+        let follows = |key: &'a Key| Some((key, effect(switch.path(), text, key.path(), true)?));
+        values.extend(followers.iter().filter(there).filter_map(follows));
     }
     values
 }
 
-/// Returns what a switch that is set to `text` gives the follower `key`.
-fn follower(key: &Key, text: &str) -> String {
-    if key.path() == REDIRECTS {
-        let off = Setting::new(key, text) == Setting::new(key, "0");
-        return if off { "1" } else { "0" }.into();
+/// Returns whether a change in the kernel has to come after the others of its rank: it makes less room for a bound, or sets
+/// one of two names that are unset with 0.
+pub(super) fn comes_late(key: &Key, before: Option<&Setting>, after: &Setting) -> bool {
+    let either =
+        TWINS.iter().any(|twins| matches!(twins.2, Relation::Either) && twins.other(key.path()).is_some());
+    narrows(key, before, after) || (either && after.number() != Some(0))
+}
+
+/// Returns whether a line that sets `first` to `text` must stand above one that sets `path` to `wanted`, as it would undo that
+/// below it, or has to make room for it. `first` may be a pattern.
+pub(super) fn precedes(first: &str, text: &str, path: &str, wanted: &str) -> bool {
+    let undoes =
+        |changer: &str| effect(changer, text, path, true).is_some_and(|value| !same_number(&value, wanted));
+    if let Some((other, _)) = Bound::of(path)
+        && matches(first, other)
+        && at_boot(other).is_some_and(|found| broken(path, wanted, found))
+    {
+        return true;
     }
-    text.to_owned()
+    changers(path).iter().any(|changer| matches(first, changer) && undoes(changer))
+}
+
+/// Returns whether `name`, which may be a pattern, stands for the parameter at `path`.
+pub(super) fn matches(name: &str, path: &str) -> bool {
+    name == path || (is_pattern(name) && patterns::compiled(name).is_some_and(|it| patterns::fits(&it, path)))
+}
+
+/// Returns the parameters whose writing may change the one at `path`.
+pub(super) fn changers(path: &str) -> Vec<String> {
+    // Most are changed by nothing, and a task may have hundreds of them.
+    if path.starts_with("net/ipv4/conf/") && !path.ends_with("/forwarding") && path != REDIRECTS {
+        return Vec::new();
+    }
+    let mut found: Vec<String> = TWINS.iter().filter_map(|twins| twins.other(path)).collect();
+    if path == REDIRECTS || is_ipv4_forwarding(path) {
+        found.extend(FORWARDING.map(String::from));
+    }
+    if let Some((interface, name)) = path.strip_prefix("net/ipv6/conf/").and_then(|rest| rest.split_once('/'))
+    {
+        if IPV6_SWITCHES.contains(&name) {
+            found.push(format!("net/ipv6/conf/all/{name}"));
+        }
+        if name == "addr_gen_mode" && !["all", "default"].contains(&interface) {
+            found.extend([interface, "default"].map(|from| format!("net/ipv6/conf/{from}/stable_secret")));
+        }
+    }
+    found.retain(|changer| changer != path);
+    found
+}
+
+/// Returns the parameter that interfaces without an address follow until theirs is written (net/ipv4/devinet.c,
+/// `devinet_copy_dflt_conf`); lo has one from the start.
+pub(super) fn default_of(path: &str) -> Option<String> {
+    let (interface, name) = path.strip_prefix("net/ipv4/conf/")?.split_once('/')?;
+    let follows = !["all", "default", "lo"].contains(&interface) && name != "forwarding";
+    follows.then(|| format!("net/ipv4/conf/default/{name}"))
+}
+
+fn is_ipv4_forwarding(path: &str) -> bool {
+    path.starts_with("net/ipv4/conf/") && path.ends_with("/forwarding")
+}
+
+/// Returns whether writing what is at `path`, which may be a pattern, can change or bound other parameters.
+pub(super) fn changes_others(path: &str) -> bool {
+    is_pattern(path)
+        || FORWARDING.contains(&path)
+        || ipv6_switch(path).is_some()
+        || path.ends_with("/stable_secret")
+        || TWINS.iter().any(|twins| twins.other(path).is_some())
+        || Bound::of(path).is_some()
+}
+
+/// Returns what the parameter at `path` becomes when `text` is written to that at `changer`; nothing if it stays. `differs`
+/// says whether the changer was something else before.
+pub(super) fn effect(changer: &str, text: &str, path: &str, differs: bool) -> Option<String> {
+    if changer == path {
+        return None;
+    }
+    if let Some(twins) = TWINS.iter().find(|twins| twins.other(path).as_deref() == Some(changer)) {
+        return twins.given(path, text, differs);
+    }
+    if let Some(directory) = changer.strip_suffix("/stable_secret") {
+        let all = directory == "net/ipv6/conf/default" && !path.starts_with("net/ipv6/conf/all/");
+        let own = path.strip_suffix("/addr_gen_mode")?;
+        return (own != "net/ipv6/conf/default" && (all || own == directory)).then(|| "2".into());
+    }
+    if let Some(name) = ipv6_switch(changer) {
+        // This one leaves new interfaces as they are, and all others where nothing changes.
+        let stays = name == "force_forwarding" && (path.starts_with("net/ipv6/conf/default/") || !differs);
+        let follows = path.strip_prefix("net/ipv6/conf/")?.split_once('/')?.1 == name;
+        return (follows && !stays).then(|| text.to_owned());
+    }
+    if !FORWARDING.contains(&changer) || !differs {
+        return None;
+    }
+    match path {
+        REDIRECTS => Some(if leading_number(text) == Some(0) { "1" } else { "0" }.into()),
+        path => is_ipv4_forwarding(path).then(|| text.to_owned()),
+    }
+}
+
+/// Returns what a boot finds in a switch that does nothing where it already is what is written.
+pub(super) fn at_boot(path: &str) -> Option<&'static str> {
+    match path {
+        "net/ipv4/ip_forward" | "net/ipv4/conf/all/forwarding" => Some("0"),
+        path if ipv6_switch(path).is_some() => Some("0"),
+        "vm/dirty_ratio" => Some("20"),
+        "vm/dirty_bytes" => Some("0"),
+        path => bound::at_boot(path),
+    }
 }
 
 /// Two names for one thing, and what of the second is one of the first.
-const TWINS: [(&str, &str, Relation); 8] = [
-    ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", Relation::Same),
-    ("net/nf_conntrack_max", "net/netfilter/nf_conntrack_max", Relation::Same),
-    ("base_reachable_time", "base_reachable_time_ms", Relation::Times(1000)),
+struct Twins(&'static str, &'static str, Relation);
+
+const TWINS: [Twins; 8] = [
+    Twins("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", Relation::Same),
+    Twins("net/nf_conntrack_max", "net/netfilter/nf_conntrack_max", Relation::Same),
+    Twins("base_reachable_time", "base_reachable_time_ms", Relation::Times(1000)),
     // In USER_HZ, which is 100 on every architecture of today (include/asm-generic/param.h).
-    ("retrans_time", "retrans_time_ms", Relation::Times(10)),
-    ("unres_qlen", "unres_qlen_bytes", Relation::Either),
-    ("vm/dirty_bytes", "vm/dirty_ratio", Relation::Either),
-    ("vm/dirty_background_bytes", "vm/dirty_background_ratio", Relation::Either),
-    ("vm/overcommit_kbytes", "vm/overcommit_ratio", Relation::Either),
+    Twins("retrans_time", "retrans_time_ms", Relation::Times(10)),
+    Twins("unres_qlen", "unres_qlen_bytes", Relation::Somehow),
+    Twins("vm/dirty_bytes", "vm/dirty_ratio", Relation::Either),
+    Twins("vm/dirty_background_bytes", "vm/dirty_background_ratio", Relation::Either),
+    Twins("vm/overcommit_kbytes", "vm/overcommit_ratio", Relation::Either),
 ];
 
 enum Relation {
     Same,
     Times(i128),
-    /// To set one is to unset the other, or nobody can tell what it becomes.
+    /// To set one is to set the other to 0, which means that it is unset.
     Either,
+    /// Nobody can tell what the other one becomes.
+    Somehow,
 }
 
-/// Returns an error if two names of one value contradict each other, since neither order would satisfy both.
+impl Twins {
+    /// Returns the other name of what is at `path`.
+    fn other(&self, path: &str) -> Option<String> {
+        let Self(one, other, _) = self;
+        let twin = |name, twin| Some(format!("{}{twin}", base(path, name)?));
+        twin(one, other).or_else(|| twin(other, one))
+    }
+
+    /// Returns what the one at `path` becomes when `text` is written to the other.
+    fn given(&self, path: &str, text: &str, differs: bool) -> Option<String> {
+        let Self(_, second, relation) = self;
+        match relation {
+            Relation::Same => Some(text.to_owned()),
+            Relation::Times(factor) => {
+                let number = leading_number(text)?;
+                let is_second = base(path, second).is_some();
+                Some((if is_second { number * factor } else { number / factor }).to_string())
+            }
+            // Only these look whether it changes (mm/page-writeback.c, `dirty_ratio_handler`).
+            Relation::Either if !differs && path.starts_with("vm/dirty_") && !path.contains("background") => {
+                None
+            }
+            Relation::Either => Some("0".into()),
+            Relation::Somehow => None,
+        }
+    }
+
+    fn agree(&self, one: &Setting, other: &Setting) -> bool {
+        let numbers = one.number().zip(other.number());
+        match self.2 {
+            Relation::Same => one == other,
+            Relation::Times(factor) => numbers.is_some_and(|(a, b)| a * factor == b),
+            Relation::Either => numbers.is_some_and(|(a, b)| a == 0 || b == 0),
+            Relation::Somehow => false,
+        }
+    }
+}
+
+/// Returns an error if two names of one value contradict each other, or two bounds, since no order would satisfy both.
 pub(super) fn contradiction(wanted: &BTreeMap<&Key, &str>) -> Result<()> {
     for (key, text) in wanted {
-        for (one, other, relation) in &TWINS {
-            let Some(base) = base(key.path(), one) else { continue };
-            let twin = Key::at(format!("{base}{other}"));
+        for twins in &TWINS {
+            let Some(base) = base(key.path(), twins.0) else { continue };
+            let twin = Key::at(format!("{base}{}", twins.1));
             let Some(twin_text) = wanted.get(&twin) else { continue };
-            if !agree(relation, &Setting::new(key, text), &Setting::new(&twin, twin_text)) {
+            if !twins.agree(&Setting::new(key, text), &Setting::new(&twin, twin_text)) {
                 return Err(Error::invalid(format!(
                     "cannot set both {key} to {text} and {twin} to {twin_text}: they are one value under two names; give one of them"
                 )));
             }
         }
     }
-    Ok(())
+    match unordered(wanted) {
+        None => Ok(()),
+        Some((low, high)) => Err(Error::invalid(format!(
+            "cannot set both {low} to {} and {high} to {}: the first must not be greater than the second; give others",
+            wanted[&low], wanted[&high]
+        ))),
+    }
 }
 
 /// Returns what stands before `name` in `path`: nothing for a whole path, the directory for a neighbour's parameter.
@@ -161,90 +340,4 @@ fn base<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     let base = path.strip_suffix(name)?;
     let neighbour = base.ends_with('/') && base.contains("/neigh/");
     (base.is_empty() || (neighbour && !name.contains('/'))).then_some(base)
-}
-
-fn agree(relation: &Relation, one: &Setting, other: &Setting) -> bool {
-    match relation {
-        Relation::Same => one == other,
-        Relation::Times(factor) => one.number().zip(other.number()).is_some_and(|(a, b)| a * factor == b),
-        Relation::Either => false,
-    }
-}
-
-/// Returns an error if the plan switches IPv6 forwarding on where the default route comes from a router advertisement
-/// and accept_ra is not 2: the kernel would remove that route (net/ipv6/route.c, `rt6_purge_dflt_routers`).
-pub(super) fn keeps_routes(root: &Root, kernel: &ProcSys, plan: &Plan<Sysctl>) -> Result<()> {
-    let Some(key) = plan.iter().find_map(|(item, change)| forwarding_on(item, change)) else {
-        return Ok(());
-    };
-    for device in advertised(&root.at("/proc/thread-self/net/ipv6_route"))? {
-        let accept = Key::at(format!("net/ipv6/conf/{device}/accept_ra"));
-        let planned = plan.get(&Item::kernel(accept.clone())).and_then(|change| change.after.clone());
-        let setting = match planned {
-            Some(Value::Set(setting)) => Some(setting),
-            _ => kernel.read(&accept)?,
-        };
-        if setting.and_then(|setting| setting.number()) != Some(2) {
-            return Err(Error::invalid(format!(
-                "cannot set {key}: the default route by {device} comes from a router advertisement and would be lost; set {accept} to 2 first"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Returns the parameter if the change makes a host or an interface forward IPv6.
-fn forwarding_on<'a>(item: &'a Item, change: &Change<Value>) -> Option<&'a Key> {
-    let (Layer::Kernel, Some(Value::Set(setting))) = (&item.layer, &change.after) else {
-        return None;
-    };
-    let scope = item.key.path().strip_prefix("net/ipv6/conf/")?.strip_suffix("/forwarding")?;
-    (scope != "default" && setting.number() != Some(0)).then_some(&item.key)
-}
-
-/// Returns the devices with a default route from a router advertisement: the flag RTF_DEFAULT (linux/ipv6_route.h)
-/// in the ninth field of /proc/net/ipv6_route; the tenth is the device. A router has millions of lines, so they are read singly.
-fn advertised(routes: &Path) -> Result<BTreeSet<String>> {
-    const RTF_DEFAULT: u32 = 0x0001_0000;
-    fn device(line: &str) -> Option<&str> {
-        let mut fields = line.split_whitespace().skip(8);
-        let flags = u32::from_str_radix(fields.next()?, 16).ok()?;
-        fields.next().filter(|_| flags & RTF_DEFAULT != 0)
-    }
-    let failed = || Error::path::<io::Error>("read", routes);
-    let file = match File::open(routes) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        opened => opened.map_err(failed())?,
-    };
-    let mut devices = BTreeSet::new();
-    for line in BufReader::new(file).lines() {
-        devices.extend(device(&line.map_err(failed())?).map(ToOwned::to_owned));
-    }
-    Ok(devices)
-}
-
-/// Returns warnings about ARP parameters that are set where no packet is seen to use them.
-pub(super) fn without_effect(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result<Vec<String>> {
-    let mut warnings = Vec::new();
-    for (key, text) in set {
-        let Some((place, name)) =
-            key.path().strip_prefix("net/ipv4/conf/").and_then(|rest| rest.split_once('/'))
-        else {
-            continue;
-        };
-        if !["lo", "default"].contains(&place) || !["arp_ignore", "arp_announce"].contains(&name) {
-            continue;
-        }
-        let all = Key::at(format!("net/ipv4/conf/all/{name}"));
-        let in_force = match set.get(&all) {
-            Some(text) => Setting::new(&all, text).number(),
-            None => kernel.read(&all)?.and_then(|setting| setting.number()),
-        };
-        if Setting::new(key, text).number() > in_force.max(Some(0)) {
-            warnings.push(format!(
-                "{key} has no effect on the ARP of other interfaces, as the larger of all and the interface's own counts; set {all} or that of the interface"
-            ));
-        }
-    }
-    Ok(warnings)
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use super::patterns;
 use crate::Error;
 use crate::error::brief;
 
@@ -30,9 +31,33 @@ impl Key {
         Self(path.into())
     }
 
+    /// Returns whether its value must not be shown where nobody asked for it.
+    pub(super) fn is_secret(&self) -> bool {
+        self.0.ends_with("/stable_secret") || &*self.0 == "net/ipv4/tcp_fastopen_key"
+    }
+
     /// Returns whether it stands for every parameter that it matches, as in glob(7).
     pub fn is_pattern(&self) -> bool {
-        self.0.contains(['*', '?', '['])
+        is_pattern(&self.0)
+    }
+}
+
+/// Returns whether what is at `path` stands for several parameters.
+pub(super) fn is_pattern(path: &str) -> bool {
+    path.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'['))
+}
+
+/// Returns the path of a parameter of an interface, of which only the dots of the interface's name may be meant: such
+/// paths have five parts (net/ipv4/devinet.c, net/core/neighbour.c).
+fn with_interface(path: String) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["net", family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), interface @ .., name]
+            if interface.len() > 1 =>
+        {
+            format!("net/{family}/{kind}/{}/{name}", interface.join("."))
+        }
+        _ => path,
     }
 }
 
@@ -88,7 +113,7 @@ impl FromStr for Key {
                 brief(name)
             )));
         }
-        let path = path_of(name);
+        let path = with_interface(path_of(name));
         if path.is_empty() {
             return Err(Error::invalid("name cannot be blank"));
         }
@@ -112,7 +137,7 @@ impl FromStr for Key {
             return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
         }
         let key = Self::at(path);
-        if key.is_pattern() && (key.path().contains("**") || glob::Pattern::new(key.path()).is_err()) {
+        if key.is_pattern() && (key.path().contains("**") || patterns::compiled(key.path()).is_none()) {
             return refuse(
                 "it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter",
             );

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Key;
+use super::Setting;
 use super::value::{self, Words};
-use crate::ansible::{Flag, Presence, Text};
+use crate::ansible::{Flag, Text};
 use crate::netns::Namespace;
 use crate::{Error, Result};
 
@@ -19,8 +20,8 @@ pub(super) struct Arguments {
     name: Option<Text>,
     #[serde(alias = "val")]
     value: Option<Words>,
-    settings: Option<BTreeMap<String, Option<Words>>>,
-    state: Option<Presence>,
+    settings: Option<Settings>,
+    state: Option<Wish>,
     reload: Option<Flag>,
     sysctl_set: Option<Flag>,
     sysctl_file: Option<Text>,
@@ -29,13 +30,62 @@ pub(super) struct Arguments {
     backup: Option<Flag>,
     netns: Option<Text>,
     exclusive: Option<Flag>,
+    comment: Option<Text>,
+    at_least: Option<Flag>,
+}
+
+/// Each parameter's value; none is for a line to be removed. A name may be a pattern.
+type Values = BTreeMap<Key, Option<String>>;
+
+/// What is to become of the parameters.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Wish {
+    /// They have the values.
+    #[default]
+    Present,
+    /// No file has a line for them.
+    Absent,
+    /// They are read, and nothing else.
+    Read,
+}
+
+/// Names and values: a mapping, or a list of mappings with one name each, or of names, in the order of which they are written.
+#[derive(Default)]
+struct Settings {
+    entries: Vec<(String, Option<Words>)>,
+    is_ordered: bool,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        use serde_json::Value;
+        let mapping =
+            |value: Value| BTreeMap::<String, Option<Words>>::deserialize(value).map_err(D::Error::custom);
+        let entry = |value: Value| match value {
+            Value::String(name) => Ok((name, None)),
+            value => {
+                let mut entries = mapping(value)?.into_iter();
+                let only = entries.next().filter(|_| entries.next().is_none());
+                only.ok_or_else(|| D::Error::custom("a list has one name and its value in each entry"))
+            }
+        };
+        match Value::deserialize(deserializer)? {
+            Value::Array(entries) => {
+                let entries = entries.into_iter().map(entry).collect::<Result<_, _>>()?;
+                Ok(Self { entries, is_ordered: true })
+            }
+            value => Ok(Self { entries: mapping(value)?.into_iter().collect(), is_ordered: false }),
+        }
+    }
 }
 
 /// What the task wants, checked as far as that needs no look at the host.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    /// Each parameter's value; none is for a line to be removed. A name may be a pattern.
-    pub(super) wanted: BTreeMap<Key, Option<String>>,
+    /// What to set.
+    pub(super) wanted: Values,
     /// Whether the running kernel is read and set.
     pub(super) runtime: bool,
     /// Whether a file is read and set.
@@ -50,12 +100,20 @@ pub(super) struct Options {
     pub(super) netns: Option<Namespace>,
     /// Whether the file holds these parameters and no others.
     pub(super) exclusive: bool,
+    /// What is to become of them.
+    pub(super) wish: Wish,
+    /// The order in which they are written, if the person gave one.
+    pub(super) order: Vec<Key>,
+    /// What the comment above a line says.
+    pub(super) comment: Option<String>,
+    /// Whether a greater number will do.
+    pub(super) at_least: bool,
 }
 
 impl Options {
     /// Returns whether the task takes parameters out of files.
     pub(super) fn is_absent(&self) -> bool {
-        self.wanted.values().all(Option::is_none)
+        self.wish == Wish::Absent
     }
 }
 
@@ -64,22 +122,31 @@ impl TryFrom<Arguments> for Options {
 
     fn try_from(arguments: Arguments) -> Result<Self> {
         arguments.fit_together()?;
-        let present = arguments.state.unwrap_or_default() == Presence::Present;
-        let persist = is(arguments.persist, arguments.netns.is_none());
+        let wish = arguments.state.unwrap_or_default();
+        let present = wish == Wish::Present;
+        let persist = is(arguments.persist, arguments.netns.is_none()) && wish != Wish::Read;
         let runtime = is(arguments.reload, true) || is(arguments.sysctl_set, false) || !persist;
+        let (wanted, order) = match arguments.settings {
+            Some(settings) => many(settings, present)?,
+            None => (one(arguments.name, arguments.value, present)?, Vec::new()),
+        };
         let options = Self {
-            runtime: runtime && present,
+            runtime: (runtime && present) || wish == Wish::Read,
             persist,
             file: arguments.sysctl_file.as_ref().map(|file| absolute(&file.0)).transpose()?,
             lenient: is(arguments.ignoreerrors, false),
             backup: is(arguments.backup, false),
             netns: arguments.netns.as_ref().map(|netns| netns.0.parse()).transpose()?,
             exclusive: is(arguments.exclusive, false),
-            wanted: match arguments.settings {
-                Some(settings) => many(settings, present)?,
-                None => one(arguments.name, arguments.value, present)?,
-            },
+            wish,
+            wanted,
+            order,
+            comment: arguments.comment.map(|comment| line(comment.0)).transpose()?,
+            at_least: is(arguments.at_least, false),
         };
+        if options.at_least {
+            options.wanted.iter().try_for_each(|(key, text)| comparable(key, text.as_deref()))?;
+        }
         match options.wanted.keys().find(|key| options.netns.is_some() && !key.path().starts_with("net/")) {
             None => Ok(options),
             Some(key) => Err(Error::invalid(format!(
@@ -92,12 +159,16 @@ impl TryFrom<Arguments> for Options {
 impl Arguments {
     /// Returns an error about options that contradict each other.
     fn fit_together(&self) -> Result<()> {
-        let absent = self.state == Some(Presence::Absent);
+        let absent = self.state == Some(Wish::Absent);
+        let values = self.value.is_some() || self.comment.is_some() || self.at_least.is_some();
         let refuse = |why: &str| Err(Error::invalid(format!("cannot use {why}")));
         match self {
             _ if self.settings.is_some() && (self.name.is_some() || self.value.is_some()) => {
                 refuse("settings together with name or value: give one or the other")
             }
+            _ if self.state == Some(Wish::Read) && (values || self.sysctl_file.is_some()) => refuse(
+                "state: read with value, comment, at_least or sysctl_file: it reads what the kernel holds; leave them out",
+            ),
             _ if self.netns.is_some() && is(self.persist, false) => refuse(
                 "persist: true with netns: no boot sets the parameters of a network namespace; leave persist out",
             ),
@@ -121,7 +192,7 @@ fn is(option: Option<Flag>, default: bool) -> bool {
 }
 
 /// Returns the one parameter of a task; the sentences about blanks are those of ansible.posix.sysctl.
-fn one(name: Option<Text>, value: Option<Words>, present: bool) -> Result<BTreeMap<Key, Option<String>>> {
+fn one(name: Option<Text>, value: Option<Words>, present: bool) -> Result<Values> {
     let name = name.ok_or_else(|| Error::invalid("cannot do without option name: give it, or settings"))?;
     let key: Key = name.0.parse()?;
     if !present {
@@ -135,16 +206,20 @@ fn one(name: Option<Text>, value: Option<Words>, present: bool) -> Result<BTreeM
     Ok(BTreeMap::from([(key, Some(text))]))
 }
 
-/// Returns the parameters of a task with many; a value may be empty here, as some can only be cleared so.
-fn many(settings: BTreeMap<String, Option<Words>>, present: bool) -> Result<BTreeMap<Key, Option<String>>> {
-    let mut wanted = BTreeMap::new();
-    for (name, value) in settings {
+/// Returns the parameters of a task with many, and their order if it has one; a value may be empty here, as some can only
+/// be cleared so.
+fn many(settings: Settings, present: bool) -> Result<(Values, Vec<Key>)> {
+    let (mut wanted, mut order) = (Values::new(), Vec::new());
+    for (name, value) in settings.entries {
         let key: Key = name.parse()?;
         let text = match value {
             _ if !present => None,
             None => return Err(Error::invalid(format!("cannot set {key}: its value is missing; give one"))),
             Some(value) => Some(value::checked(&key, &value)?),
         };
+        if settings.is_ordered {
+            order.push(key.clone());
+        }
         if wanted.insert(key.clone(), text).is_some() {
             return Err(Error::invalid(format!(
                 "cannot set {key}: settings has it twice, as {name} too; give it once"
@@ -154,7 +229,26 @@ fn many(settings: BTreeMap<String, Option<Words>>, present: bool) -> Result<BTre
     if wanted.is_empty() {
         return Err(Error::invalid("cannot do anything with empty settings: give at least one parameter"));
     }
-    Ok(wanted)
+    Ok((wanted, order))
+}
+
+/// Returns a comment that fits in a line.
+fn line(comment: String) -> Result<String> {
+    if comment.trim().is_empty() || comment.contains(char::is_control) {
+        return Err(Error::invalid("cannot use comment: give some words in one line"));
+    }
+    Ok(comment.trim().to_owned())
+}
+
+/// Returns an error if `text` is nothing that a greater number could stand for.
+fn comparable(key: &Key, text: Option<&str>) -> Result<()> {
+    let number = text.and_then(|text| Setting::new(key, text).number());
+    if number.is_some_and(|number| number >= 0) && !key.is_pattern() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "cannot use at_least with {key}: it compares the value of one parameter, a number from 0 on; give that, or leave at_least out"
+    )))
 }
 
 fn absolute(path: &str) -> Result<PathBuf> {

@@ -29,24 +29,33 @@ impl<'a, T> Patterns<'a, T> {
         let (Some(first), Some(last)) = (bytes.iter().position(sign), bytes.iter().rposition(sign)) else {
             return;
         };
-        let Ok(pattern) = Pattern::new(text) else { return };
+        let Some(pattern) = compiled(text) else { return };
         let ends = (&bytes[..first], &bytes[last + 1..]);
         self.lengths.insert((ends.0.len(), ends.1.len()));
         self.by_ends.entry(ends).or_default().push((self.count, pattern, value));
         self.count += 1;
     }
 
-    /// Returns what belongs to the last pattern that matches `name`.
-    pub(super) fn last_match<'s>(&'s self, name: &'s str) -> Option<&'s T> {
-        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    /// Returns what belongs to each pattern that matches `name`, in the order in which they were added.
+    pub(super) fn matching<'s>(&'s self, name: &'s str) -> Vec<&'s T> {
         let bytes = name.as_bytes();
         let fitting = self.lengths.iter().filter(|(first, last)| first + last <= bytes.len());
         let alike = fitting
             .filter_map(|(first, last)| self.by_ends.get(&(&bytes[..*first], &bytes[bytes.len() - last..])));
-        let matches = |(_, pattern, _): &&(usize, Pattern, T)| pattern.matches_with(name, options);
-        let found = alike.filter_map(|patterns| patterns.iter().rev().find(matches));
-        found.max_by_key(|(place, ..)| *place).map(|(.., value)| value)
+        let mut found: Vec<_> = alike.flatten().filter(|(_, pattern, _)| fits(pattern, name)).collect();
+        found.sort_by_key(|(place, ..)| *place);
+        found.into_iter().map(|(.., value)| value).collect()
     }
+}
+
+/// Returns the pattern that a boot makes of `text`, nothing if it makes none: `[^a]` is `[!a]` there (glob(3) of glibc).
+pub(super) fn compiled(text: &str) -> Option<Pattern> {
+    Pattern::new(&text.replace("[^", "[!")).ok()
+}
+
+/// Returns whether a pattern matches, in which no sign stands for a slash.
+pub(super) fn fits(pattern: &Pattern, name: &str) -> bool {
+    pattern.matches_with(name, MatchOptions { require_literal_separator: true, ..MatchOptions::new() })
 }
 
 #[cfg(test)]
@@ -61,23 +70,27 @@ mod tests {
         let start = std::time::Instant::now();
         for (number, text) in texts.iter().enumerate() {
             let name = format!("net/ipv4/conf/eth{number}/key{number}");
-            assert_eq!(patterns.last_match(&name), Some(&text));
+            assert_eq!(patterns.matching(&name), [&text]);
         }
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 
     #[test]
-    fn the_last_pattern_that_matches_decides() {
-        let patterns = ["a/*/c", "a/b/?", "*/b/c", "a/[bx]/c", "a/b*", "a/*", "*", "a/[!b]/c", "[", "a/*/c"];
-        for count in 0..=patterns.len() {
-            let mut tried = Patterns::default();
-            patterns[..count].iter().enumerate().for_each(|(place, text)| tried.add(text, place));
-            let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-            for name in ["a/b/c", "a/x/c", "a/y/c", "a/b", "a", "a/b/c/d"] {
-                let matches = |text: &&str| Pattern::new(text).is_ok_and(|it| it.matches_with(name, options));
-                let expected = patterns[..count].iter().rposition(matches);
-                assert_eq!(tried.last_match(name), expected.as_ref(), "{name} of {:?}", &patterns[..count]);
-            }
+    fn every_pattern_that_matches_is_found_in_order() {
+        let patterns =
+            ["a/*/c", "a/b/?", "*/b/c", "a/[bx]/c", "a/b*", "a/*", "*", "a/[!b]/c", "[", "a/[^b]/c"];
+        let mut tried = Patterns::default();
+        patterns.iter().enumerate().for_each(|(place, text)| tried.add(text, place));
+        for (name, expected) in [
+            ("a/b/c", &[0, 1, 2, 3][..]),
+            ("a/x/c", &[0, 3, 7, 9]),
+            ("a/y/c", &[0, 7, 9]),
+            ("a/b", &[4, 5]),
+            ("a", &[6]),
+            ("a/b/c/d", &[]),
+        ] {
+            let found: Vec<usize> = tried.matching(name).into_iter().copied().collect();
+            assert_eq!(found, expected, "{name}");
         }
     }
 }

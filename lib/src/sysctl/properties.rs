@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::text::{assignments, edited, with_value};
+use super::text::{Draft, assignments, edited};
 use super::{Key, Line, Setting};
 
 /// Names of few letters, so that they meet; with each kind of separator, and what only looks like a name.
@@ -45,12 +45,16 @@ fn edit(content: &[u8], key: &Key, lines: &[Line]) -> Vec<u8> {
 }
 
 fn set(content: &[u8], key: &Key, value: &str) -> Vec<u8> {
-    edit(content, key, &with_value(key, &lines_of(content, key), value))
+    let mut draft = Draft::new(content);
+    if draft.set(&BTreeMap::from([(key, value)]), None).is_empty() {
+        draft.insert(draft.count(), key, value, None);
+    }
+    edit(content, key, &lines_of(&draft.text(), key))
 }
 
 /// Returns all lines but those of `key`, without a last empty one.
 fn others<'a>(content: &'a [u8], key: &Key) -> Vec<&'a [u8]> {
-    let mine: Vec<usize> = lines_of(content, key).iter().filter_map(Line::number).collect();
+    let mine: Vec<usize> = lines_of(content, key).iter().map(Line::number).collect();
     let mut lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').collect();
     if lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
@@ -99,8 +103,9 @@ proptest! {
             prop_assert!(key.path().split('/').all(|part| !part.is_empty() && part != "." && part != ".."));
             let dotted = key.to_string();
             prop_assert_eq!(&dotted.parse::<Key>()?, &key);
-            let lines = with_value(&key, &[], "1");
-            prop_assert_eq!(lines_of(&edit(b"", &key, &lines), &key), lines);
+            let lines = lines_of(&set(b"", &key, "1"), &key);
+            prop_assert_eq!(lines.len(), 1);
+            prop_assert_eq!(&*lines[0].value(), "1");
         }
     }
 

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::{Key, Setting, value};
+use super::{Key, Setting, unknown, value};
 use crate::error::brief;
 use crate::root::Root;
 use crate::{Error, Result};
@@ -33,6 +33,9 @@ fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
     text.truncate(length);
     Ok(text)
 }
+
+/// What can be read, and is an act all the same (mm/vmstat.c, `vmstat_refresh`).
+const ACTS: [&str; 1] = ["vm/stat_refresh"];
 
 /// How a parameter can be used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,9 +64,31 @@ impl ProcSys {
     pub(super) fn look_up(&self, key: &Key) -> Result<Option<Access>> {
         match fstatat(&self.directory, key.path(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() => Ok(None),
-            Ok(stat) if stat.st_mode & 0o444 == 0 => Ok(Some(Access::WriteOnly)),
+            Ok(stat) if stat.st_mode & 0o444 == 0 || ACTS.contains(&key.path()) => {
+                Ok(Some(Access::WriteOnly))
+            }
             Ok(_) => Ok(Some(Access::Readable)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(Error::io("look up", key.to_string())(errno)),
+        }
+    }
+
+    /// Returns whether there is a parameter or a directory at `path`.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.path.join(path).exists()
+    }
+
+    /// Returns the names below the directory at `path`.
+    pub(super) fn names(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path.join(path)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Returns whether `key` can be written by nobody.
+    pub(super) fn is_locked(&self, key: &Key) -> Result<bool> {
+        match fstatat(&self.directory, key.path(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(stat.st_mode & 0o222 == 0),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
             Err(errno) => Err(Error::io("look up", key.to_string())(errno)),
         }
     }
@@ -98,7 +123,7 @@ impl ProcSys {
     /// Returns the parameters that `pattern` matches, as glob(7) does.
     pub(super) fn matching(&self, pattern: &Key) -> Result<Vec<Key>> {
         let directory = self.path.display().to_string();
-        let pattern = format!("{}/{}", glob::Pattern::escape(&directory), pattern.path());
+        let pattern = format!("{}/{}", glob::Pattern::escape(&directory), pattern.path().replace("[^", "[!"));
         let paths =
             glob::glob(&pattern).map_err(|error| Error::invalid(format!("cannot use {pattern}: {error}")))?;
         let key = |path: PathBuf| Some(Key::at(path.strip_prefix(&self.path).ok()?.to_str()?.to_owned()));
@@ -130,13 +155,19 @@ impl ProcSys {
 
     /// Writes the value of `key`; what the kernel makes of it is for the caller to read.
     pub(super) fn write(&self, key: &Key, setting: &Setting) -> Result<()> {
-        let act = || Error::io::<std::io::Error>("set", format!("{key} to {}", brief(setting.text())));
+        let value = if key.is_secret() { "another value".into() } else { brief(setting.text()) };
+        let act = || Error::io::<std::io::Error>("set", format!("{key} to {value}"));
         let file = self.file(key, OFlag::O_WRONLY).map_err(std::io::Error::from);
         let mut file = file.map(File::from).map_err(act())?;
         let text = format!("{}\n", setting.text());
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
-            let taken = file.write(rest).map_err(act())?;
+            let taken = match file.write(rest) {
+                Err(error) => {
+                    return Err(unknown::refused(key, setting, &error, self).unwrap_or_else(|| act()(error)));
+                }
+                Ok(taken) => taken,
+            };
             if taken < rest.len() && (taken == 0 || text.len() < PAGE) {
                 // Switches of IPv6 answer 1 for whatever they took (net/ipv6/addrconf.c, `addrconf_fixup_linkdown`, and on older
                 // kernels like 5.10 `addrconf_fixup_forwarding`).
@@ -166,23 +197,4 @@ impl ProcSys {
             answer => answer,
         }
     }
-}
-
-/// Returns the error about a parameter that this kernel does not have, naming what would bring it.
-pub(super) fn unknown(key: &Key) -> Error {
-    /// Where a parameter is found, and the kernel module that makes it.
-    const BRINGERS: [(&str, &str); 5] = [
-        ("net/bridge/", "br_netfilter"),
-        ("net/netfilter/nf_conntrack", "nf_conntrack"),
-        ("net/nf_conntrack", "nf_conntrack"),
-        ("net/ipv4/vs/", "ip_vs"),
-        ("net/mpls/", "mpls_router"),
-    ];
-    let module = BRINGERS.iter().find(|(prefix, _)| key.path().starts_with(prefix));
-    Error::invalid(match module {
-        Some((_, module)) => {
-            format!("cannot find {key}: the kernel module {module} brings it; load it first")
-        }
-        None => format!("cannot find {key}: this kernel has no such parameter; check the name"),
-    })
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::options::Options;
-use super::runtime::{self, Access, ProcSys};
-use super::{Key, coupling};
+use super::options::{Options, Wish};
+use super::runtime::{Access, ProcSys};
+use super::{Key, coupling, unknown};
 use crate::{Error, Result};
 
 /// The parameters that a task is about.
@@ -20,6 +20,8 @@ pub(super) struct Scope {
     pub(super) followers: BTreeSet<Key>,
     /// What was passed over.
     pub(super) warnings: Vec<String>,
+    /// What was to be read and cannot be.
+    pub(super) unreadable: BTreeSet<Key>,
     /// Names that this kernel does not have.
     missing: BTreeSet<Key>,
     /// Keys that only a pattern names.
@@ -35,9 +37,14 @@ impl Scope {
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
+            unreadable: BTreeSet::new(),
             missing: BTreeSet::new(),
             matched: BTreeSet::new(),
         };
+        if let (Some(kernel), Wish::Read) = (kernel, options.wish) {
+            options.wanted.keys().try_for_each(|name| scope.read(name, options.lenient, kernel))?;
+            return Ok(scope);
+        }
         if let Some(kernel) = kernel {
             scope.look_up(options, kernel)?;
             scope.followers = coupling::followers(&scope.set, kernel)?;
@@ -75,6 +82,30 @@ impl Scope {
         Ok(())
     }
 
+    /// Finds what can be read by a name or pattern; a secret is only read by its name.
+    fn read(&mut self, name: &Key, lenient: bool, kernel: &ProcSys) -> Result<()> {
+        let found = if name.is_pattern() {
+            let found = kernel.matching(name)?;
+            found.into_iter().filter(|key| !key.is_secret()).collect()
+        } else if kernel.look_up(name)?.is_some() {
+            vec![name.clone()]
+        } else {
+            kernel.find(name)?.into_iter().collect()
+        };
+        if found.is_empty() {
+            return self.pass_over(name, lenient, kernel);
+        }
+        for key in found {
+            let is_readable = kernel.look_up(&key)? == Some(Access::Readable) && kernel.read(&key).is_ok();
+            if is_readable {
+                self.set.insert(key, String::new());
+            } else {
+                self.unreadable.insert(key);
+            }
+        }
+        Ok(())
+    }
+
     fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
         match kernel.look_up(name)? {
             Some(Access::Readable) => {
@@ -85,7 +116,7 @@ impl Scope {
                 self.effects.insert(name.clone(), text.to_owned());
             }
             None => match kernel.find(name)? {
-                None => return self.pass_over(name, lenient),
+                None => return self.pass_over(name, lenient, kernel),
                 Some(key) => {
                     // The files get the name that means the same to a boot.
                     self.stored.remove(name);
@@ -104,7 +135,7 @@ impl Scope {
     fn look_up_pattern(&mut self, pattern: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
         let found = kernel.matching(pattern)?;
         if found.is_empty() {
-            return self.pass_over(pattern, lenient);
+            return self.pass_over(pattern, lenient, kernel);
         }
         for key in found {
             match self.set.get(&key) {
@@ -124,8 +155,8 @@ impl Scope {
         Ok(())
     }
 
-    fn pass_over(&mut self, name: &Key, lenient: bool) -> Result<()> {
-        let error = runtime::unknown(name);
+    fn pass_over(&mut self, name: &Key, lenient: bool, kernel: &ProcSys) -> Result<()> {
+        let error = unknown::error(name, kernel);
         if !lenient {
             return Err(error);
         }

@@ -1,57 +1,77 @@
 //! The text of a sysctl.d file: bytes, of which only the lines of managed parameters ever change.
 
+mod draft;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
 
 use super::key::path_of;
-use super::{Key, Setting};
 
-/// A line that assigns a parameter.
+pub(super) use draft::Draft;
+
+/// A line that assigns a parameter, with the comment above it that names the parameter.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its place, counted from 0; none for one that is to be added.
-    at: Option<usize>,
-    /// All of it but the line feed.
-    bytes: Vec<u8>,
+    /// Its place, counted from 0; a line with its comment counts as one.
+    at: usize,
+    /// Its number, counted from 1 as editors do.
+    number: usize,
+    /// All of it but the last line feed.
+    bytes: Rc<[u8]>,
+    /// Where in that the value is.
+    value: Range<usize>,
+    /// How many lines below it undo it at boot.
+    pub(super) undone_by: usize,
 }
 
-/// Equal if the text is: what stands above a line may change without it.
+/// Equal if the text is, and what undoes it: what else stands above or below a line may change without it.
 impl PartialEq for Line {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.bytes == other.bytes && self.undone_by == other.undone_by
     }
 }
 
 impl Line {
     /// Returns the line for a person to read.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+        let text = String::from_utf8_lossy(&self.bytes);
+        if self.undone_by == 0 { text } else { format!("{text} (undone by a line below)").into() }
     }
 
     /// Returns the value that the line assigns.
     pub fn value(&self) -> Cow<'_, str> {
-        match assignment(&self.bytes) {
-            Some((_, value)) => String::from_utf8_lossy(value),
-            None => Cow::default(),
-        }
+        String::from_utf8_lossy(self.bytes.get(self.value.clone()).unwrap_or_default())
     }
 
     /// Returns its number, counted from 1 as editors do.
-    pub(super) fn number(&self) -> Option<usize> {
-        self.at.map(|at| at + 1)
+    pub(super) fn number(&self) -> usize {
+        self.number
     }
 
-    /// Returns the same line with another value; spelling and spacing stay.
-    fn with_value(&self, value: &str) -> Self {
-        let old = assignment(&self.bytes).map_or(&b""[..], |(_, value)| value);
-        let start = old.as_ptr().addr() - self.bytes.as_ptr().addr();
-        let (head, tail) = (&self.bytes[..start], &self.bytes[start + old.len()..]);
-        Self { at: self.at, bytes: [head, value.as_bytes(), tail].concat() }
+    /// Returns its place among the others of its file.
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
+
+    /// Returns whether it begins with the sign that tells a boot to ignore errors.
+    pub(super) fn is_dashed(&self) -> bool {
+        last_line(&self.bytes).trim_ascii_start().starts_with(b"-")
+    }
+}
+
+/// A file's assignments, by the parameter's path; a line that assigns nothing is under `-` and its text.
+pub(super) type Assignments = BTreeMap<String, Vec<Line>>;
+
+/// Returns the line without the comment above it.
+fn last_line(bytes: &[u8]) -> &[u8] {
+    bytes.rsplit(|&byte| byte == b'\n').next().unwrap_or_default()
 }
 
 /// Returns the parameter's path and its value if `line` assigns one; `-` before the name only tells a boot to ignore errors.
 fn assignment(line: &[u8]) -> Option<(String, &[u8])> {
+    let line = last_line(line);
     let start = line.trim_ascii();
     if start.is_empty() || start.starts_with(b"#") || start.starts_with(b";") {
         return None;
@@ -70,65 +90,85 @@ fn assignment(line: &[u8]) -> Option<(String, &[u8])> {
     Some((path_of(&String::from_utf8_lossy(name)), value))
 }
 
-/// Returns the lines that assign parameters, by the parameter's path; a line that assigns none is under `-` and its text.
-pub(super) fn assignments(content: &[u8]) -> BTreeMap<String, Vec<Line>> {
-    let mut found = BTreeMap::<String, Vec<Line>>::new();
-    for (at, bytes) in content.split(|&byte| byte == b'\n').enumerate() {
-        if let Some((path, _)) = assignment(bytes) {
-            found.entry(path).or_default().push(Line { at: Some(at), bytes: bytes.to_vec() });
+/// Returns the parameter that a comment like `# net.ipv4.ip_forward: why` is about.
+fn commented(line: &[u8]) -> Option<String> {
+    let comment = line.trim_ascii().strip_prefix(b"#")?;
+    let colon = comment.windows(2).position(|two| two == b": ")?;
+    Some(path_of(&String::from_utf8_lossy(comment[..colon].trim_ascii())))
+}
+
+/// Returns the lines of `content`, one with the comment that names its parameter as one, each with its number; and whether
+/// the last one has a line feed.
+fn split(content: &[u8]) -> (Vec<(usize, &[u8])>, bool) {
+    if content.is_empty() {
+        return (Vec::new(), true);
+    }
+    let body = content.strip_suffix(b"\n");
+    let ended = body.is_some();
+    let body = body.unwrap_or(content);
+    let mut lines: Vec<(usize, &[u8])> = Vec::new();
+    let mut start = 0;
+    for (number, line) in (1..).zip(body.split(|&byte| byte == b'\n')) {
+        let above = lines.last().and_then(|(_, above)| commented(above));
+        let end = start + line.len();
+        match above.filter(|path| assignment(line).is_some_and(|(own, _)| own == *path)) {
+            Some(_) => {
+                let length = lines.pop().map_or(0, |(_, above)| above.len() + 1);
+                lines.push((number, &body[start - length..end]));
+            }
+            None => lines.push((number, line)),
+        }
+        start = end + 1;
+    }
+    (lines, ended)
+}
+
+/// Returns the lines that assign parameters.
+pub(super) fn assignments(content: &[u8]) -> Assignments {
+    let mut found = Assignments::new();
+    for (at, (number, bytes)) in split(content).0.into_iter().enumerate() {
+        if let Some((path, value)) = assignment(bytes) {
+            let start = value.as_ptr().addr() - bytes.as_ptr().addr();
+            let value = start..start + value.len();
+            found.entry(path).or_default().push(Line {
+                at,
+                number,
+                bytes: bytes.into(),
+                value,
+                undone_by: 0,
+            });
         }
     }
     found
 }
 
-/// Returns the lines of `key` with the last one, the one that counts, assigning `value`; a new line if there is none.
-pub(super) fn with_value(key: &Key, lines: &[Line], value: &str) -> Vec<Line> {
-    let mut lines = lines.to_vec();
-    match lines.last_mut() {
-        Some(last) if Setting::new(key, &last.value()) == Setting::new(key, value) => {}
-        Some(last) => *last = last.with_value(value),
-        None => lines.push(Line { at: None, bytes: format!("{key}={value}").into_bytes() }),
-    }
-    lines
-}
-
 /// Returns `content` with exactly the given lines for each of the given parameters, and all else as it is.
 pub(super) fn edited(content: &[u8], edits: &BTreeMap<&str, &[Line]>) -> Vec<u8> {
     let managed = |line: &[u8]| assignment(line).is_some_and(|(path, _)| edits.contains_key(path.as_str()));
-    let (mut lines, ended) = split(content);
+    let (lines, ended) = split(content);
     // What is added at the end must not run into a last line that has no line feed.
-    let ended = ended || lines.last().is_some_and(|line| managed(line));
-    lines.retain(|line| !managed(line));
-    let mut others = lines.into_iter();
-    let (mut kept, added): (Vec<&Line>, Vec<&Line>) =
-        edits.values().copied().flatten().partition(|line| line.at.is_some());
-    kept.sort_by_key(|line| line.at);
+    let ended = ended || lines.last().is_some_and(|(_, line)| managed(line));
+    let count = lines.len();
+    let mut others = lines.into_iter().map(|(_, line)| line).filter(|line| !managed(line));
+    let mut placed: Vec<&Line> = edits.values().copied().flatten().collect();
+    placed.sort_by_key(|line| line.at);
     let mut lines: Vec<&[u8]> = Vec::new();
-    for line in kept {
-        let above = line.at.unwrap_or(usize::MAX).saturating_sub(lines.len());
+    for line in placed {
+        let above = line.at.saturating_sub(lines.len());
         lines.extend(others.by_ref().take(above));
         lines.push(&line.bytes);
     }
-    lines.extend(others.chain(added.iter().map(|line| line.bytes.as_slice())));
+    lines.extend(others);
     let mut text = lines.join(&b'\n');
-    if !lines.is_empty() && (ended || !added.is_empty()) {
+    if !lines.is_empty() && (ended || lines.len() > count) {
         text.push(b'\n');
     }
     text
 }
 
-/// Returns the lines of `content`, and whether the last one has a line feed.
-fn split(content: &[u8]) -> (Vec<&[u8]>, bool) {
-    if content.is_empty() {
-        return (Vec::new(), true);
-    }
-    let body = content.strip_suffix(b"\n");
-    let lines = body.unwrap_or(content).split(|&byte| byte == b'\n');
-    (lines.collect(), body.is_some())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Key;
     use super::*;
 
     fn key(name: &str) -> Key {
@@ -136,12 +176,24 @@ mod tests {
     }
 
     fn set(content: &str, name: &str, value: Option<&str>) -> String {
-        let key = key(name);
-        let found = assignments(content.as_bytes());
-        let old = found.get(key.path()).map_or(&[][..], Vec::as_slice);
-        let lines = value.map(|value| with_value(&key, old, value)).unwrap_or_default();
+        String::from_utf8(changed(content.as_bytes(), &key(name), value, None)).unwrap()
+    }
+
+    fn changed(content: &[u8], key: &Key, value: Option<&str>, comment: Option<&str>) -> Vec<u8> {
+        let mut draft = Draft::new(content);
+        match value {
+            None => draft.retain(|path| path != key.path()),
+            Some(value) if draft.set(&BTreeMap::from([(key, value)]), comment).is_empty() => {
+                draft.insert(draft.count(), key, value, comment);
+            }
+            Some(_) => {}
+        }
+        let text = draft.text();
+        let lines = assignments(&text).remove(key.path()).unwrap_or_default();
         let edits = BTreeMap::from([(key.path(), lines.as_slice())]);
-        String::from_utf8(edited(content.as_bytes(), &edits)).unwrap()
+        let edited = edited(content, &edits);
+        assert_eq!(assignments(&edited), assignments(&text), "the plan leads to the draft");
+        edited
     }
 
     #[test]
@@ -158,7 +210,8 @@ mod tests {
             ("x=1", "x=1\na.b=1\n"),
             ("x=1\n\n\n", "x=1\n\n\na.b=1\n"),
             ("a.b=0x1\n", "a.b=0x1\n"),
-            ("a.b=1 # why\n", "a.b=1\n"),
+            ("a.b=1 # why\n", "a.b=1 # why\n"),
+            ("a.b=0 # why\n", "a.b=1\n"),
         ] {
             assert_eq!(set(before, "a.b", Some("1")), after, "{before:?}");
             assert_eq!(set(after, "a.b", Some("1")), after, "{before:?} a second time");
@@ -185,8 +238,22 @@ mod tests {
     fn bytes_that_are_no_text_stay() {
         let key = key("a.b");
         let content = b"# caf\xe9\nx=\xff\n";
-        let lines = with_value(&key, &[], "1");
-        let edits = BTreeMap::from([(key.path(), lines.as_slice())]);
-        assert_eq!(edited(content, &edits), b"# caf\xe9\nx=\xff\na.b=1\n");
+        assert_eq!(changed(content, &key, Some("1"), None), b"# caf\xe9\nx=\xff\na.b=1\n");
+    }
+
+    #[test]
+    fn a_comment_is_kept_with_its_line_replaced_and_removed_with_it() {
+        let key = key("a.b");
+        let set = |content: &str, value, comment| {
+            String::from_utf8(changed(content.as_bytes(), &key, value, comment)).unwrap()
+        };
+        let own = "x=1\n# mine\n# a.b: why\na.b=1\n";
+        assert_eq!(set("x=1\n# mine\n", Some("1"), Some("why")), own);
+        assert_eq!(set(own, Some("1"), Some("why")), own);
+        assert_eq!(set(own, Some("1"), None), own);
+        assert_eq!(set(own, Some("2"), Some("so")), "x=1\n# mine\n# a.b: so\na.b=2\n");
+        assert_eq!(set(own, None, None), "x=1\n# mine\n");
+        assert_eq!(set("# mine\na.b=1\n", Some("1"), Some("why")), "# mine\n# a.b: why\na.b=1\n");
+        assert_eq!(assignments(own.as_bytes())["a/b"][0].number(), 4);
     }
 }

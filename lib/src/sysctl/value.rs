@@ -25,6 +25,13 @@ enum Kind {
     Verbatim,
     /// Groups of hexadecimal digits, with leading zeros or without (net/ipv4/sysctl_net_ipv4.c, `proc_tcp_fastopen_key`).
     Hexadecimal,
+    /// A bit mask: groups of up to eight hexadecimal digits (lib/bitmap-str.c, `bitmap_parse`).
+    Mask,
+    /// Words in any order (net/ipv4/tcp_cong.c, `tcp_get_allowed_congestion_control`; kernel/seccomp.c).
+    Set,
+    /// How a director defends itself: by itself it goes from 1, when needed, to 2 and back
+    /// (net/netfilter/ipvs/ip_vs_ctl.c, `update_defense_level`).
+    Defence,
     /// An IPv6 address (net/ipv6/addrconf.c, `addrconf_sysctl_stable_secret`).
     Secret,
 }
@@ -33,6 +40,9 @@ impl Kind {
     fn of(path: &str) -> Self {
         match path {
             "net/ipv4/tcp_fastopen_key" => Self::Hexadecimal,
+            "net/core/flow_limit_cpu_bitmap" | "net/core/rps_default_mask" => Self::Mask,
+            "net/ipv4/tcp_allowed_congestion_control" | "kernel/seccomp/actions_logged" => Self::Set,
+            "net/ipv4/vs/drop_entry" | "net/ipv4/vs/drop_packet" | "net/ipv4/vs/secure_tcp" => Self::Defence,
             _ if path.ends_with("/stable_secret") => Self::Secret,
             _ if VERBATIM.contains(&path) => Self::Verbatim,
             _ => Self::Words,
@@ -40,16 +50,16 @@ impl Kind {
     }
 }
 
-/// Parameters that hold a text or a bit mask: what looks like a number in them is none.
-const VERBATIM: [&str; 8] = [
+/// Parameters that hold a text: what looks like a number or a word for truth in them is none.
+const VERBATIM: [&str; 7] = [
     "kernel/core_pattern",
     "kernel/domainname",
     "kernel/hostname",
     "kernel/hotplug",
     "kernel/modprobe",
     "kernel/poweroff_cmd",
-    "net/core/flow_limit_cpu_bitmap",
-    "net/core/rps_default_mask",
+    // Takes on, off and ratelimit (kernel/printk/printk.c, `devkmsg_sysctl_set_loglvl`).
+    "kernel/printk_devkmsg",
 ];
 
 impl Setting {
@@ -68,6 +78,18 @@ impl Setting {
         integer(&self.text)
     }
 
+    /// Returns whether a line with `text` brings this value about: behind a number the kernel stops reading at white space
+    /// (kernel/sysctl.c, `do_proc_dointvec`), so what follows it there, like a remark, does not count.
+    pub(super) fn is_loaded_by(&self, key: &Key, text: &str) -> bool {
+        if *self == Self::new(key, text) {
+            return true;
+        }
+        let count = self.text.split_whitespace().count();
+        let numbers = count > 0 && self.text.split_whitespace().all(|word| integer(word).is_some());
+        let first: Vec<&str> = text.split_whitespace().take(count).collect();
+        matches!(self.kind, Kind::Words) && numbers && *self == Self::new(key, &first.join(" "))
+    }
+
     fn canonical(&self) -> Vec<String> {
         match self.kind {
             Kind::Verbatim => vec![self.text.clone()],
@@ -75,7 +97,14 @@ impl Setting {
             Kind::Secret => {
                 vec![self.text.parse::<Ipv6Addr>().map_or(self.text.clone(), |secret| secret.to_string())]
             }
-            Kind::Words => self.text.split_whitespace().map(canonical_word).collect(),
+            Kind::Mask => vec![mask(&self.text)],
+            Kind::Set => {
+                let mut words: Vec<String> = self.text.split_whitespace().map(String::from).collect();
+                words.sort();
+                words
+            }
+            Kind::Defence if integer(&self.text) == Some(2) => vec!["1".into()],
+            Kind::Words | Kind::Defence => self.text.split_whitespace().map(canonical_word).collect(),
         }
     }
 }
@@ -105,7 +134,12 @@ impl<'de> Deserialize<'de> for Words {
 }
 
 /// Parameters whose lists have commas between; those of all others have white space.
-const WITH_COMMAS: [&str; 2] = ["net/ipv4/ip_local_reserved_ports", "net/ipv4/vs/est_cpulist"];
+const WITH_COMMAS: [&str; 4] = [
+    "kernel/watchdog_cpumask",
+    "net/ipv4/ip_local_reserved_ports",
+    "net/ipv4/tcp_fastopen_key",
+    "net/ipv4/vs/est_cpulist",
+];
 
 /// The longest value, in bytes: room for the longest list, every second port with five digits and a comma each.
 pub(super) const MOST: usize = 256 << 10;
@@ -156,6 +190,13 @@ fn hexadecimal(text: &str) -> String {
     text.split(',').map(key).collect::<Vec<_>>().join(",")
 }
 
+/// Returns a bit mask without the zeros in front.
+fn mask(text: &str) -> String {
+    let group = |group: &str| format!("{:0>8}", group.to_lowercase());
+    let digits: String = text.split(',').map(group).collect();
+    digits.trim_start_matches('0').to_owned()
+}
+
 /// Returns the one spelling of a word that stands for all that mean the same.
 fn canonical_word(word: &str) -> String {
     match (integer(word), ranges(word)) {
@@ -182,6 +223,16 @@ fn integer(word: &str) -> Option<i128> {
         return None;
     }
     i128::from_str_radix(digits, radix).ok().map(|number| sign * number)
+}
+
+/// Returns the number with which `text` begins.
+pub(super) fn leading_number(text: &str) -> Option<i128> {
+    integer(text.split_whitespace().next()?)
+}
+
+/// Returns whether both are one text, or begin with one number.
+pub(super) fn same_number(one: &str, other: &str) -> bool {
+    one == other || leading_number(one).is_some_and(|number| leading_number(other) == Some(number))
 }
 
 /// Returns the ranges of a list like `1,3-5`, sorted and joined, as the kernel shows a bitmap.
@@ -288,6 +339,27 @@ mod tests {
             let key: Key = name.parse().unwrap();
             assert_eq!(Setting::new(&key, asked), Setting::new(&key, read));
         }
+    }
+
+    #[test]
+    fn what_the_kernel_shows_otherwise_than_it_was_written_is_equal() {
+        for (name, asked, read, equal) in [
+            ("net.ipv4.vs.drop_entry", "1", "2", true),
+            ("net.ipv4.vs.secure_tcp", "2", "1", true),
+            ("net.ipv4.vs.drop_packet", "1", "3", false),
+            ("net.ipv4.vs.drop_packet", "0", "1", false),
+            ("net.core.rps_default_mask", "f", "0000000f", true),
+            ("net.core.rps_default_mask", "0", "00000000,00000000", true),
+            ("net.core.rps_default_mask", "1,0000000f", "00000001,0000000f", true),
+            ("net.core.rps_default_mask", "10", "1", false),
+            ("net.ipv4.tcp_allowed_congestion_control", "cubic reno", "reno cubic", true),
+            ("net.ipv4.tcp_allowed_congestion_control", "cubic", "reno cubic", false),
+            ("kernel.printk_devkmsg", "on", "1", false),
+        ] {
+            let key: Key = name.parse().unwrap();
+            assert_eq!(Setting::new(&key, asked) == Setting::new(&key, read), equal, "{name} {asked} {read}");
+        }
+        assert_eq!(meant(&"kernel.printk_devkmsg".parse().unwrap(), "on"), "on");
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! The difference between what a boot leads to and what the task wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::Boot;
+use super::reader::{Loaded, Origin};
+use super::simulation::{Outcome, Watched};
+use crate::sysctl::coupling;
+use crate::sysctl::text::Assignments;
+use crate::sysctl::value::same_number;
+use crate::sysctl::{Key, Setting};
+
+/// What a boot should lead to.
+pub(in crate::sysctl) struct Wanted<'a> {
+    pub(in crate::sysctl) values: BTreeMap<&'a Key, &'a str>,
+    /// Whether a greater number will do.
+    pub(in crate::sysctl) at_least: bool,
+}
+
+impl Wanted<'_> {
+    fn names(&self, path: &str) -> bool {
+        self.values.contains_key(&Key::at(path.to_owned()))
+    }
+
+    /// Returns whether `text` will do for `key`.
+    pub(in crate::sysctl) fn is_met(&self, key: &Key, text: &str) -> bool {
+        let wanted = self.values.get(key).copied().unwrap_or_default();
+        if wanted == text {
+            return true;
+        }
+        let wanted = Setting::new(key, wanted);
+        let number = Setting::new(key, text).number();
+        wanted.is_loaded_by(key, text)
+            || (self.at_least && number.zip(wanted.number()).is_some_and(|(is, least)| is >= least))
+    }
+}
+
+impl Boot {
+    /// Returns the wanted parameters that a boot does not bring about, each with its reader's name.
+    pub(in crate::sysctl) fn unmet<'a>(
+        &self,
+        texts: &[&Assignments],
+        wanted: &Wanted<'a>,
+    ) -> BTreeSet<(&'static str, &'a Key)> {
+        let watched = Watched::new(wanted.values.keys().map(|key| key.path()), self.sets_defaults(texts));
+        let mut unmet = BTreeSet::new();
+        for reader in &self.readers {
+            let (outcome, _) = self.simulate(reader, texts, &watched);
+            let is_met =
+                |key: &Key| outcome.held.get(key.path()).is_some_and(|held| wanted.is_met(key, &held.text));
+            unmet.extend(wanted.values.keys().filter(|key| !is_met(key)).map(|key| (reader.name, *key)));
+        }
+        unmet
+    }
+
+    /// Returns the values to which each reader leads for `key`; nothing for one that leaves it alone.
+    pub(in crate::sysctl) fn values(&self, texts: &[&Assignments], key: &Key) -> Vec<Option<String>> {
+        let watched = Watched::new(std::iter::once(key.path()), self.sets_defaults(texts));
+        let value = |reader| {
+            let (mut outcome, _) = self.simulate(reader, texts, &watched);
+            outcome.held.remove(key.path()).map(|held| held.text)
+        };
+        self.readers.iter().map(value).collect()
+    }
+
+    /// Returns those of `keys` that every boot sets by a line of their own, with the value.
+    pub(in crate::sysctl) fn named<'k>(
+        &self,
+        texts: &[&Assignments],
+        keys: &BTreeSet<&'k Key>,
+    ) -> BTreeMap<&'k Key, String> {
+        let watched = Watched::new(keys.iter().map(|key| key.path()), self.sets_defaults(texts));
+        let mut named: Option<BTreeMap<&Key, String>> = None;
+        for reader in &self.readers {
+            let (outcome, _) = self.simulate(reader, texts, &watched);
+            let own = |key: &&'k Key| {
+                let held = outcome.held.get(key.path()).filter(|held| held.by == key.path())?;
+                Some((*key, held.text.clone()))
+            };
+            let found: BTreeMap<_, _> = keys.iter().filter_map(own).collect();
+            match &mut named {
+                Some(named) => named.retain(|key, text| found.get(key) == Some(text)),
+                None => named = Some(found),
+            }
+        }
+        named.unwrap_or_default()
+    }
+
+    /// Returns warnings about what the next boot makes of the `wanted` parameters and of the other lines of `file`, the
+    /// first of the managed ones.
+    pub(in crate::sysctl) fn warnings(
+        &self,
+        texts: &[&Assignments],
+        wanted: &Wanted,
+        file: &Path,
+    ) -> Vec<String> {
+        let Some(own) = texts.first() else { return Vec::new() };
+        let others = undone_by(own, wanted);
+        let paths = wanted.values.keys().map(|key| key.path()).chain(others.iter().copied());
+        let watched = Watched::new(paths, self.sets_defaults(texts));
+        let mut warnings = BTreeMap::<String, Vec<&str>>::new();
+        for reader in &self.readers {
+            let (outcome, runs) = self.simulate(reader, texts, &watched);
+            let told = wanted.values.keys().filter_map(|key| warning(key, wanted, file, &outcome, &runs));
+            let undone = others.iter().filter_map(|path| undone(path, own, file, wanted, &outcome));
+            for warning in told.chain(undone) {
+                let names = warnings.entry(warning).or_default();
+                if !names.contains(&reader.name) {
+                    names.push(reader.name);
+                }
+            }
+        }
+        let by = |(warning, names): (String, Vec<&str>)| format!("{warning} (by {})", names.join(" and "));
+        self.warnings.iter().cloned().chain(warnings.into_iter().map(by)).collect()
+    }
+}
+
+/// Returns the other parameters of a file that a wanted one may undo.
+fn undone_by<'a>(own: &'a Assignments, wanted: &Wanted) -> Vec<&'a str> {
+    let switches: Vec<_> =
+        wanted.values.iter().filter(|(key, _)| coupling::changes_others(key.path())).collect();
+    let is_undone = |path: &str, text: &str| {
+        switches.iter().any(|(key, value)| coupling::precedes(key.path(), value, path, text))
+    };
+    let others = own.iter().filter(|(path, _)| !switches.is_empty() && !path.starts_with('-'));
+    let others = others.filter(|(path, _)| !wanted.names(path));
+    let others = others.filter(|(path, lines)| lines.last().is_some_and(|it| is_undone(path, &it.value())));
+    others.map(|(path, _)| path.as_str()).collect()
+}
+
+/// Returns a warning if the line for `path` in the task's own file is undone by a wanted parameter's.
+fn undone(path: &str, own: &Assignments, file: &Path, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
+    let (line, held) = (own.get(path)?.last()?, outcome.held.get(path)?);
+    if held.by == path || !wanted.names(held.by) || same_number(&line.value(), &held.text) {
+        return None;
+    }
+    let (key, by) = (Key::at(path.to_owned()), Key::at(held.by.to_owned()));
+    Some(format!(
+        "the next boot undoes {} line {}, as {by} sets {key} to {} too; take one of them away",
+        file.display(),
+        line.number(),
+        held.text,
+    ))
+}
+
+/// Returns what the person should know of `key`.
+fn warning(key: &Key, wanted: &Wanted, file: &Path, outcome: &Outcome, runs: &[Loaded]) -> Option<String> {
+    if let Some((origin, other)) = outcome.refused.get(key.path()) {
+        let other = Key::at((*other).to_owned());
+        return Some(format!(
+            "the next boot cannot set {key}, as {} comes before {other} has made room for it; set both in this order",
+            stands(origin)
+        ));
+    }
+    let Some(held) = outcome.held.get(key.path()) else {
+        let left_out = runs.iter().filter_map(|run| run.left_out(key.path())).next_back();
+        return Some(match left_out {
+            Some(origin) => left_out_by(key, &origin),
+            None if runs.iter().any(|run| run.reads(file)) => misunderstood(key),
+            None => unread(file),
+        });
+    };
+    if wanted.is_met(key, &held.text) {
+        return None;
+    }
+    let value = if key.is_secret() { "another value" } else { &held.text };
+    let stands = stands(&held.origin);
+    Some(match held.by {
+        by if by == key.path() => {
+            format!("the next boot sets {key} to {value}, as {stands} comes last; change it there")
+        }
+        by => format!(
+            "the next boot sets {key} to {value}, as {stands} sets {} later; change it there",
+            Key::at(by.to_owned())
+        ),
+    })
+}
+
+fn stands(origin: &Origin) -> String {
+    format!("{} line {}", origin.file.display(), origin.line.number())
+}
+
+fn left_out_by(key: &Key, origin: &Origin) -> String {
+    format!("the next boot does not set {key}, as {} leaves it out; take that line away", stands(origin))
+}
+
+fn misunderstood(key: &Key) -> String {
+    format!(
+        "the next boot does not set {key}, as no line that it understands names it; name it in full, with no - before"
+    )
+}
+
+fn unread(file: &Path) -> String {
+    format!(
+        "no boot sets what {} holds: it is not read; use a file like /etc/sysctl.d/50-lvs.conf",
+        file.display()
+    )
+}

@@ -1,0 +1,303 @@
+//! The files' side: what they hold, and what they are going to hold.
+//!
+//! A boot writes lines in their order, and some undo others. So a new line stands where neither it nor another one is
+//! undone, and one that is there already moves only if the boot, simulated, does not bring about what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::boot::Wanted;
+use super::key::is_pattern;
+use super::text::{self, Assignments, Draft};
+use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
+use crate::resource::{Plan, State};
+use crate::{Result, file};
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) found: Assignments,
+}
+
+impl Content {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { found: text::assignments(&bytes), bytes }
+    }
+}
+
+/// Returns how many lines of a file undo the one that sets `path`, which is `line`, from below it.
+fn undone_by(path: &str, line: &Line, patterns: &[&str], found: &Assignments) -> usize {
+    let mut above = coupling::changers(path);
+    above.extend(coupling::Bound::of(path).map(|(other, _)| other.to_owned()));
+    if above.is_empty() {
+        return 0;
+    }
+    let matching = patterns.iter().filter(|name| above.iter().any(|path| coupling::matches(name, path)));
+    let names: BTreeSet<&str> = above.iter().map(String::as_str).chain(matching.copied()).collect();
+    let value = line.value();
+    let lines =
+        names.into_iter().flat_map(|name| found.get(name).into_iter().flatten().map(move |it| (name, it)));
+    let undo = |(name, other): &(&str, &Line)| {
+        other.at() > line.at() && coupling::precedes(name, &other.value(), path, &value)
+    };
+    lines.filter(undo).count()
+}
+
+/// Returns where a line that sets `path` to `text` is added: above the lines that it would undo, if nothing undoes it there,
+/// else at the end.
+fn place(draft: &Draft, path: &str, text: &str) -> usize {
+    if !coupling::changes_others(path) {
+        return draft.count();
+    }
+    let others = || draft.assigned().filter(|(_, other, _)| *other != path);
+    let first = others().find(|(_, other, value)| coupling::precedes(path, text, other, value));
+    let undoes = |(_, other, value): &(usize, &str, &str)| coupling::precedes(other, value, path, text);
+    let last = others().filter(undoes).last().map(|(at, ..)| at);
+    match first {
+        Some((at, ..)) if last.is_none_or(|last| last < at) => draft.above_comments(at),
+        _ => draft.count(),
+    }
+}
+
+impl Sysctl {
+    /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
+    pub(super) fn observe_file(&self, file: &Rc<Path>, found: &Assignments, state: &mut State<Self>) {
+        let going = self.going();
+        let patterns: Vec<&str> = found.keys().map(String::as_str).filter(|path| is_pattern(path)).collect();
+        for (path, lines) in found {
+            let named = self.scope.stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
+            let all = self.options.exclusive || (!going.is_empty() && going.contains(&flat(path)));
+            let mut lines = lines.clone();
+            if let (Some(_), Some(last)) = (&named, lines.last_mut()) {
+                last.undone_by = undone_by(path, last, &patterns, found);
+            }
+            if let Some(key) = named.or_else(|| all.then(|| Key::at(path.clone()))) {
+                state.insert(Item::stored(key, file), Value::Lines(lines));
+            }
+        }
+    }
+
+    /// Returns the names that are to go by their letters: with dots alone nobody can tell an interface's name once it is gone.
+    fn going(&self) -> BTreeSet<String> {
+        match self.options.is_absent() {
+            true => self.scope.stored.keys().map(|key| flat(key.path())).collect(),
+            false => BTreeSet::new(),
+        }
+    }
+
+    /// Returns what the files are going to hold: the first one has the lines, any other one none. Nothing is returned for one
+    /// that stays as it is.
+    pub(super) fn wanted_texts(&self, now: &State<Self>) -> Vec<Option<Vec<u8>>> {
+        let contents: Vec<&Content> = self.files.iter().filter_map(|file| self.contents.get(file)).collect();
+        let found: Vec<&Assignments> = contents.iter().map(|content| &content.found).collect();
+        let is_right = found.iter().enumerate().all(|(place, found)| self.is_right(found, place == 0));
+        if is_right && self.undone(&found).is_empty() {
+            return contents.iter().map(|_| None).collect();
+        }
+        let going = self.going();
+        let mut drafts: Vec<Draft> = contents.iter().map(|content| Draft::new(&content.bytes)).collect();
+        for (place, draft) in drafts.iter_mut().enumerate() {
+            draft.retain(|path| match self.scope.stored.get(path) {
+                Some(text) => text.is_some() && place == 0,
+                None => !self.options.exclusive && (going.is_empty() || !going.contains(&flat(path))),
+            });
+        }
+        let others: Vec<Assignments> =
+            drafts.iter().skip(1).map(|draft| text::assignments(&draft.text())).collect();
+        if let Some(first) = drafts.first_mut() {
+            self.fill(first, &others.iter().collect::<Vec<_>>(), now);
+        }
+        drafts.iter().map(|draft| Some(draft.text())).collect()
+    }
+
+    /// Returns whether a file assigns what it should, for all that its order does.
+    fn is_right(&self, found: &Assignments, holds: bool) -> bool {
+        let options = &self.options;
+        if options.is_absent() || options.exclusive || options.at_least || options.comment.is_some() {
+            return false;
+        }
+        self.scope.stored.iter().all(|(key, text)| {
+            let last = found.get(key.path()).and_then(|lines| lines.last());
+            match text.as_deref().filter(|_| holds) {
+                Some(text) => last.is_some_and(|line| {
+                    let value = line.value();
+                    *value == *text || Setting::new(key, text).is_loaded_by(key, &value)
+                }),
+                None => last.is_none(),
+            }
+        })
+    }
+
+    /// Returns the parameters that a boot does not bring about though another place in the file might.
+    fn undone(&self, texts: &[&Assignments]) -> BTreeSet<(&'static str, &Key)> {
+        let (Some(boot), Some(own)) = (&self.boot, texts.first()) else { return BTreeSet::new() };
+        let mut wanted = self.wanted_at_boot(texts);
+        wanted.values.retain(|key, _| is_ordered(own, key));
+        boot.unmet(texts, &wanted)
+    }
+
+    /// Sets and adds the lines of the task, in an order that boots to what is wanted.
+    fn fill(&self, draft: &mut Draft, others: &[&Assignments], now: &State<Self>) {
+        let comment = self.options.comment.as_deref();
+        let mut wanted: BTreeMap<&Key, &str> =
+            self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect();
+        if self.options.at_least {
+            let own = text::assignments(&draft.text());
+            let found = with_others(&own, others);
+            wanted.retain(|key, text| self.is_to_be_stored(key, text, &found, now));
+        }
+        let done = draft.set(&wanted, comment);
+        let mut new: Vec<(&Key, &str)> = wanted.into_iter().filter(|(key, _)| !done.contains(key)).collect();
+        new.sort_by_key(|(key, text)| self.position(key, text));
+        for (key, text) in new {
+            draft.insert(place(draft, key.path(), text), key, text, comment);
+        }
+        self.settle(draft, others);
+    }
+
+    /// Returns where a line of `key` stands among new ones: as the person gave them, or as the kernel is written.
+    fn position(&self, key: &Key, text: &str) -> (usize, u8) {
+        let given = self.options.order.iter().position(|other| other == key);
+        (given.unwrap_or_default(), coupling::rank(key, text))
+    }
+
+    /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot
+    /// leads to one without it, or where the kernel has one by itself.
+    fn is_to_be_stored(&self, key: &Key, text: &str, found: &[&Assignments], now: &State<Self>) -> bool {
+        let wanted = Wanted { values: BTreeMap::from([(key, text)]), at_least: true };
+        let own = found.first().and_then(|own| own.get(key.path())).and_then(|lines| lines.last());
+        if let Some(line) = own {
+            return !wanted.is_met(key, &line.value());
+        }
+        let Some(boot) = &self.boot else { return true };
+        let values = boot.values(found, key);
+        let kernel = now.get(&Item::kernel(key.clone())).and_then(Value::setting);
+        let has_more = kernel.is_some_and(|it| wanted.is_met(key, it.text()) && !it.is_loaded_by(key, text));
+        match values.iter().flatten().next() {
+            Some(_) => !values.iter().all(|value| value.as_ref().is_some_and(|it| wanted.is_met(key, it))),
+            None => !has_more,
+        }
+    }
+
+    /// Moves lines of the task that a boot undoes to where it does not; where that does not help, they stay.
+    fn settle(&self, draft: &mut Draft, others: &[&Assignments]) {
+        let undone = |draft: &Draft| {
+            let own = text::assignments(&draft.text());
+            self.undone(&with_others(&own, others))
+        };
+        let unmet = undone(draft);
+        let mut best = unmet.len();
+        let mut moving: BTreeSet<&Key> = BTreeSet::new();
+        let mut open: BTreeSet<&Key> = unmet.into_iter().map(|(_, key)| key).collect();
+        let before = draft.clone();
+        while !open.is_subset(&moving) {
+            moving.extend(open);
+            let moved = self.moved(&before, &moving);
+            let unmet = undone(&moved);
+            open = unmet.iter().map(|(_, key)| *key).collect();
+            if unmet.len() < best {
+                best = unmet.len();
+                *draft = moved;
+            }
+        }
+    }
+
+    /// Returns the same lines with those of `keys` placed anew.
+    fn moved(&self, draft: &Draft, keys: &BTreeSet<&Key>) -> Draft {
+        let mut draft = draft.clone();
+        let is_theirs = |stored: &Key| keys.iter().any(|key| coupling::matches(stored.path(), key.path()));
+        let stored = self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        let mut lines: Vec<_> = stored
+            .filter(|(key, _)| is_theirs(key))
+            .filter_map(|(key, text)| Some((key, text, draft.take(key.path())?)))
+            .collect();
+        lines.sort_by_key(|(key, text, _)| self.position(key, text));
+        for (key, text, line) in lines {
+            draft.put(place(&draft, key.path(), text), line);
+        }
+        draft
+    }
+
+    /// Returns those of `keys` that the kernel holds as a boot sets them by lines of their own, once the files hold `texts`: what a
+    /// switch would change along, and another task wants otherwise.
+    pub(super) fn kept<'k>(
+        &self,
+        keys: BTreeSet<&'k Key>,
+        texts: &[Option<Vec<u8>>],
+        now: &State<Self>,
+    ) -> BTreeSet<&'k Key> {
+        let Some(boot) = self.boot.as_ref().filter(|_| !keys.is_empty()) else { return BTreeSet::new() };
+        let texts: Vec<Option<Assignments>> =
+            texts.iter().map(|text| text.as_deref().map(text::assignments)).collect();
+        let texts = self.assigned(&texts);
+        let held = |key: &Key| now.get(&Item::kernel(key.clone()))?.setting();
+        let named = boot.named(&texts, &keys).into_iter();
+        named
+            .filter(|(key, text)| held(key).is_some_and(|it| it.is_loaded_by(key, text)))
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Returns what a boot should lead to, where the files assign what `texts` says.
+    pub(super) fn wanted_at_boot(&self, texts: &[&Assignments]) -> Wanted<'_> {
+        let mut values = self.scope.at_boot();
+        let is_stored = |key: &Key| texts.first().is_some_and(|own| own.contains_key(key.path()));
+        values.retain(|key, _| !self.options.at_least || is_stored(key));
+        Wanted { values, at_least: self.options.at_least }
+    }
+
+    /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
+    pub(super) fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
+        let edits: BTreeMap<&str, &[Line]> = plan
+            .iter()
+            .filter(|(item, _)| item.is_in(path))
+            .map(|(item, change)| (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
+            .collect();
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let bytes = self.contents.get(path).map_or(&[][..], |content| content.bytes.as_slice());
+        let text = text::edited(bytes, &edits);
+        if text.len() as u64 > file::MOST {
+            return Err(file::too_large(path, file::MOST));
+        }
+        Ok(Some(text))
+    }
+
+    /// Returns warnings about what the next boot makes of the files that `plan` leads to.
+    pub(super) fn boot_warnings(&self, plan: &Plan<Self>) -> Result<Vec<String>> {
+        let (Some(file), Some(boot)) = (self.files.first(), &self.boot) else { return Ok(Vec::new()) };
+        let mut planned = Vec::new();
+        for file in &self.files {
+            planned.push(self.planned_text(file, plan)?.as_deref().map(text::assignments));
+        }
+        let texts = self.assigned(&planned);
+        Ok(boot.warnings(&texts, &self.wanted_at_boot(&texts), file))
+    }
+
+    /// Returns what the files assign where they are `planned` to change, and elsewhere.
+    fn assigned<'a>(&'a self, planned: &'a [Option<Assignments>]) -> Vec<&'a Assignments> {
+        let held = self.files.iter().filter_map(|file| self.contents.get(file));
+        planned.iter().zip(held).map(|(planned, held)| planned.as_ref().unwrap_or(&held.found)).collect()
+    }
+}
+
+/// Returns whether it matters where in a file `key` has its line.
+fn is_ordered(own: &Assignments, key: &Key) -> bool {
+    let path = key.path();
+    own.get(path).is_none_or(|lines| lines.len() > 1)
+        || coupling::Bound::of(path).is_some()
+        || !coupling::changers(path).is_empty()
+        || own.range("-".to_owned()..".".to_owned()).next().is_some()
+}
+
+fn flat(path: &str) -> String {
+    path.replace('/', ".")
+}
+
+/// Returns what the managed files assign: the first one, and the others.
+fn with_others<'a>(own: &'a Assignments, others: &[&'a Assignments]) -> Vec<&'a Assignments> {
+    std::iter::once(own).chain(others.iter().copied()).collect()
+}

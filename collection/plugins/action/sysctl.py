@@ -12,6 +12,7 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 class ActionModule(Runner):
     BINARY = 'sysctl'
-    ARGUMENTS = Arguments(sysctl.DOCUMENTATION, mutually_exclusive=[('name', 'settings'), ('value', 'settings')], required_one_of=[('name', 'settings')])
+    ARGUMENTS = Arguments(sysctl.DOCUMENTATION, mappings=('settings',), mutually_exclusive=[('name', 'settings'), ('value', 'settings')],
+                          required_one_of=[('name', 'settings')])
     ANSWERS = documented(sysctl.RETURN)
     SECRETS = ('tcp_fastopen_key', 'stable_secret')

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.validation import check_type_dict
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.module_utils.errors import UnsupportedError
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
@@ -17,8 +18,10 @@ FIELDS = ('aliases', 'choices', 'default', 'elements', 'required', 'type')
 class Arguments:
     """What a module takes: the options that its documentation describes, and how they go together."""
 
-    def __init__(self, documentation, **relations):
+    def __init__(self, documentation, mappings=(), **relations):
+        """`mappings` names options that may be a list or a dictionary; their text, as key=value gives it, is a dictionary."""
         described = yaml_load(documentation)
+        self.mappings = mappings
         self.module = described['module']
         self.options = specification(described['options'])
         self.validator = ArgumentSpecValidator(self.options, **relations)
@@ -38,7 +41,15 @@ class Arguments:
                 raise Failure(f'Unsupported parameters for (lvs.host.{self.module}) module: {error.msg}')
         for error in result.errors:
             raise Failure(error.msg)
-        return {name: result.validated_parameters[name] if self._is_container(name) else value for name, value in given.items()}
+        return {name: self._read(name, value, result.validated_parameters[name]) for name, value in given.items()}
+
+    def _read(self, name, value, validated):
+        if name in self.mappings and isinstance(value, str):
+            try:
+                return check_type_dict(value)
+            except TypeError as error:
+                raise Failure(f'cannot use option {name}: {value} is not a dictionary; write it as NAME=VALUE,NAME=VALUE') from error
+        return validated if self._is_container(name) else value
 
     def _is_container(self, name):
         return self.options.get(name, {}).get('type') in ('dict', 'list')

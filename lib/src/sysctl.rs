@@ -90,7 +90,8 @@ impl crate::resource::Task for Task {
         let takes_turns = mode == Mode::Apply && options.persist;
         let lock = if takes_turns { Some(Lock::on("sysctl")?) } else { None };
         let kernel = if options.runtime { Some(ProcSys::open(root)?) } else { None };
-        let scope = Scope::find(&options, kernel.as_ref())?;
+        let names_for = if options.persist && boot::takes_names(root)? { Some(root) } else { None };
+        let scope = Scope::find(&options, kernel.as_ref(), names_for)?;
         let files = match &options.file {
             _ if !options.persist => Vec::new(),
             Some(file) => vec![root.at(file).into()],

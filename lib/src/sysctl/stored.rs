@@ -3,6 +3,7 @@
 //! A boot writes lines in their order, and some undo others. So a new line stands where neither it nor another one is
 //! undone, and one that is there already moves only if the boot, simulated, does not bring about what is wanted.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use super::boot::Wanted;
 use super::key::is_pattern;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
-use crate::resource::{Plan, State};
+use crate::resource::{Change, Layer, Plan, State};
 use crate::{Result, file};
 
 /// What a file holds.
@@ -274,7 +275,29 @@ impl Sysctl {
             planned.push(self.planned_text(file, plan)?.as_deref().map(text::assignments));
         }
         let texts = self.assigned(&planned);
-        Ok(boot.warnings(&texts, &self.wanted_at_boot(&texts), file))
+        let mut warnings: Vec<String> = plan.iter().filter_map(|it| self.overruled(it)).collect();
+        warnings.extend(boot.warnings(&texts, &self.wanted_at_boot(&texts), file));
+        Ok(warnings)
+    }
+
+    /// Returns a warning if a line that another task may have stored gets the value of a pattern, whose names are stored.
+    fn overruled(&self, (item, change): (&Item, &Change<Value>)) -> Option<String> {
+        let (Layer::File(file), true) = (&item.layer, self.scope.expanded.contains(&item.key)) else {
+            return None;
+        };
+        let line = change.before.as_ref().map(Value::lines)?.last()?;
+        let (key, now) = (&item.key, change.after.as_ref().map(Value::lines)?.last()?.value());
+        let differs = !Setting::new(key, &now).is_loaded_by(key, &line.value());
+        let shown = |value| if key.is_secret() { Cow::Borrowed("another value") } else { value };
+        differs.then(|| {
+            format!(
+                "{} line {} sets {key} to {}, and a pattern to {}; name it beside the pattern if another task wants it so",
+                file.display(),
+                line.number(),
+                shown(line.value()),
+                shown(now),
+            )
+        })
     }
 
     /// Returns what the files assign where they are `planned` to change, and elsewhere.

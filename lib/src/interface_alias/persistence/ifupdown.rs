@@ -6,16 +6,22 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::brought::Brought;
-use super::files::{foreign, inside, is_directory, is_there, matching, name};
+use super::entry::{each_once, label, not_kept, not_ours, plain, words};
+use super::files::{Files, is_directory, is_there, name};
+use super::form::{Form, HEADER, Objection, Rewrite};
 use super::ifstate::IfState;
 use super::ifup::Program;
-use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, not_kept,
-    not_ours, plain, words,
-};
+use super::running::is_up_by_ifupdown;
+use super::store::{Device, Manager, Store, each};
+use crate::interface_alias::address::Address;
+use crate::interface_alias::cidr;
+use crate::interface_alias::item::{Addresses, Alias};
 use crate::{Result, file};
 
-const INTERFACES: &str = "etc/network/interfaces";
+pub(super) static MANAGER: Manager =
+    Manager { word: "ifupdown", is_shared: false, find, for_lo: |_, _| Ok(None) };
+
+const INTERFACES: &str = "/etc/network/interfaces";
 
 /// An option of a stanza and its value.
 type Setting<'a> = (&'a str, &'a str);
@@ -26,12 +32,16 @@ struct Stanzas {
     interface: Rc<str>,
 }
 
-/// Returns where the addresses of a device go, if ifupdown manages it.
-pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let files = Files::read(root)?;
-    let is_up = !foreign(&root.join(format!("run/network/ifstate.{}", device.name)))?.is_empty();
-    let ours = root.join("etc/network/interfaces.d").join(file_name(&device.name));
-    let has_stanza = files.stanzas_of(&device.name)? || (device.index.is_none() && is_there(&ours)?);
+/// Returns where the addresses of those devices go that ifupdown manages.
+fn find(files: &Rc<Files>, devices: &[Device]) -> Result<Vec<Store>> {
+    let read = Read::all(files)?;
+    each(devices, |device| store(files, &read, device))
+}
+
+fn store(files: &Rc<Files>, read: &Read, device: &Device) -> Result<Option<Store>> {
+    let is_up = is_up_by_ifupdown(files, &device.name)?;
+    let ours = files.at("/etc/network/interfaces.d").join(file_name(&device.name));
+    let has_stanza = read.interfaces.contains(&*device.name) || (device.index.is_none() && is_there(&ours)?);
     // It brings lo up without a stanza.
     if !(has_stanza || is_up && &*device.name == "lo") {
         return Ok(None);
@@ -39,17 +49,16 @@ pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
     let unread = || {
         format!(
             "{} does not read {}; add the line: source /etc/network/interfaces.d/*",
-            root.join(INTERFACES).display(),
+            files.at(INTERFACES).display(),
             ours.display()
         )
     };
-    let is_read = files.paths.contains(&ours) || files.would_read(&ours);
-    let refusal = Program::of(root, &device.name)?.refusal().or_else(|| (!is_read).then(unread));
-    let elsewhere = files.paths.into_iter().filter(|path| *path != ours).collect();
-    let ifstate = IfState::find(&root.join("run/network"))?;
-    let form = Box::new(Stanzas { interface: device.name.clone() });
-    let store = Store::new(Persist::Ifupdown, device, ours, file::MODE, form);
-    Ok(Some(Store { elsewhere, ifstate, refusal, ..store }))
+    let is_read = read.paths.contains(&ours) || read.would_read(&ours);
+    let objection = Program::of(files, &device.name)?.objection().or_else(|| (!is_read).then(unread));
+    let ifstate = IfState::find(&files.at("/run/network"))?;
+    let form = Stanzas { interface: device.name.clone() };
+    let store = Store::new(&MANAGER, files, device, ours, file::MODE, form);
+    Ok(Some(store.among(read.paths.clone(), objection).with_ifstate(ifstate)))
 }
 
 /// Returns the name of our file for an interface; `source-directory` reads only names of these letters.
@@ -63,63 +72,78 @@ fn has_plain_name(path: &Path) -> bool {
     name(path).chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
 }
 
-/// The files that ifupdown reads, and the patterns that led to them.
-struct Files {
-    paths: Vec<PathBuf>,
+/// What ifupdown reads.
+struct Read {
+    paths: Rc<[PathBuf]>,
+    /// The patterns that led to them.
     patterns: Vec<glob::Pattern>,
+    /// The interfaces that have a stanza.
+    interfaces: HashSet<String>,
 }
 
-impl Files {
-    fn read(root: &Path) -> Result<Self> {
-        let mut files = Self { paths: vec![root.join(INTERFACES)], patterns: Vec::new() };
+impl Read {
+    fn all(files: &Files) -> Result<Self> {
+        let (mut paths, mut patterns) = (vec![files.at(INTERFACES)], Vec::new());
+        let mut interfaces = HashSet::new();
         let mut next = 0;
-        while let Some(path) = files.paths.get(next).cloned() {
+        while let Some(path) = paths.get(next).cloned() {
             next += 1;
-            for line in whole_lines(&foreign(&path)?).lines() {
-                files.follow(root, line)?;
-            }
-        }
-        Ok(files)
-    }
-
-    /// Takes up what a line tells to read.
-    fn follow(&mut self, root: &Path, line: &str) -> Result<()> {
-        let mut words = line.split_whitespace();
-        let (suffix, is_read): (&str, fn(&Path) -> bool) = match words.next() {
-            Some("source") => ("", |_| true),
-            Some("source-directory") => ("/*", has_plain_name),
-            _ => return Ok(()),
-        };
-        for word in words {
-            // Read part by part, as people write a slash too many.
-            let pattern: PathBuf = root.join("etc/network").join(inside(root, word)).components().collect();
-            let pattern = pattern.display().to_string() + suffix;
-            for path in matching(Path::new(&pattern))? {
-                if is_read(&path) && !is_directory(&path)? && !self.paths.contains(&path) {
-                    self.paths.push(path);
+            for line in whole_lines(&files.content(&path)?).lines() {
+                let mut words = line.split_whitespace();
+                if words.next() == Some("iface") {
+                    interfaces.extend(words.next().map(str::to_owned));
+                }
+                for source in sources(files, line) {
+                    add_files(&mut paths, source.files(files)?)?;
+                    patterns.extend(glob::Pattern::new(&source.pattern.display().to_string()));
                 }
             }
-            self.patterns.extend(glob::Pattern::new(&pattern));
         }
-        Ok(())
+        Ok(Self { paths: paths.into(), patterns, interfaces })
     }
 
     fn would_read(&self, path: &Path) -> bool {
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
         self.patterns.iter().any(|pattern| pattern.matches_path_with(path, options))
     }
+}
 
-    /// Returns whether a stanza defines `interface`.
-    fn stanzas_of(&self, interface: &str) -> Result<bool> {
-        for path in &self.paths {
-            let content = whole_lines(&foreign(path)?);
-            let mut lines = content.lines().map(str::split_whitespace);
-            if lines.any(|mut words| words.next() == Some("iface") && words.next() == Some(interface)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+/// What a line tells to read.
+struct Source {
+    pattern: PathBuf,
+    /// Whether it is all of a directory, of which only some names are read.
+    is_directory: bool,
+}
+
+impl Source {
+    /// Returns what is there of it now.
+    fn files(&self, files: &Files) -> Result<Vec<PathBuf>> {
+        let found = files.matching(&self.pattern)?.into_iter();
+        Ok(found.filter(|path| !self.is_directory || has_plain_name(path)).collect())
     }
+}
+
+fn sources(files: &Files, line: &str) -> Vec<Source> {
+    let mut words = line.split_whitespace();
+    let is_directory = match words.next() {
+        Some("source") => false,
+        Some("source-directory") => true,
+        _ => return Vec::new(),
+    };
+    // Read part by part, as people write a slash too many.
+    let pattern = |word| files.at("/etc/network").join(files.inside(word)).components().collect::<PathBuf>();
+    let all = |word| if is_directory { pattern(word).join("*") } else { pattern(word) };
+    words.map(|word| Source { pattern: all(word), is_directory }).collect()
+}
+
+/// Adds to `paths` those that are `found`, are no directories, and are new.
+fn add_files(paths: &mut Vec<PathBuf>, found: Vec<PathBuf>) -> Result<()> {
+    for path in found {
+        if !is_directory(&path)? && !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(())
 }
 
 impl Form for Stanzas {
@@ -164,20 +188,8 @@ impl Form for Stanzas {
         text + &addresses.iter().map(|(alias, address)| stanza(alias, address)).collect::<String>()
     }
 
-    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
-        const KEPT: &[&str] = &["label", "broadcast", "scope"];
-        const KEPT_OF_IPV6: &[&str] = &["preferred_lft", "nodad"];
-        let IpAddr::V4(_) = alias.address else { return not_kept(alias, address, KEPT_OF_IPV6) };
-        if address.set.prefix < 32 && label(alias, address).is_none() {
-            return Some(format!(
-                "without a label it may come before the interface's own address and take its place as the source; give it a label like {}:1, or prefix 32",
-                alias.interface
-            ));
-        }
-        if address.set.prefix < 31 && address.set.broadcast.is_none() {
-            return Some("it gives every address a broadcast address; leave broadcast or persist out".into());
-        }
-        not_kept(alias, address, KEPT)
+    fn review(&self, rewrite: &Rewrite) -> Result<(), Objection> {
+        rewrite.keeps(lost)
     }
 
     fn brought(&self, content: &str) -> Brought {
@@ -200,6 +212,23 @@ impl Form for Stanzas {
         }
         brought
     }
+}
+
+/// Returns what ifupdown would lose of an address, if anything.
+fn lost(alias: &Alias, address: &Address) -> Option<String> {
+    const KEPT: &[&str] = &["label", "broadcast", "scope"];
+    const KEPT_OF_IPV6: &[&str] = &["preferred_lft", "nodad"];
+    let IpAddr::V4(_) = alias.address else { return not_kept(alias, address, KEPT_OF_IPV6) };
+    if address.set.prefix < 32 && label(alias, address).is_none() {
+        return Some(format!(
+            "without a label it may come before the interface's own address and take its place as the source; give it a label like {}:1, or prefix 32",
+            alias.interface
+        ));
+    }
+    if address.set.prefix < 31 && address.set.broadcast.is_none() {
+        return Some("it gives every address a broadcast address; leave broadcast or persist out".into());
+    }
+    not_kept(alias, address, KEPT)
 }
 
 /// Returns the same text with lines that a backslash continues as one, interfaces(5).
@@ -228,7 +257,7 @@ impl Stanzas {
         let no_address = "a stanza has no address; remove the file";
         let first = settings.first().ok_or(no_address)?.1;
         let text = first.strip_prefix(ADD).unwrap_or(first).split(' ').next().unwrap_or_default();
-        let (ip, prefix) = cidr(text).ok_or(no_address)?;
+        let (ip, prefix) = cidr::stored(text).ok_or(no_address)?;
         if ip.is_ipv6() && name != &*self.interface {
             // No IPv6 address has a label, so we wrote none.
             return Err(not_ours(&format!("iface {name} inet static")));

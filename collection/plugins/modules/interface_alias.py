@@ -142,8 +142,9 @@ options:
         any change of the interface's files, with C(networkctl reconfigure), with the start of a newer systemd-networkd, with C(nmcli
         device reapply), C(nmcli connection up), C(netplan apply), C(ifdown) of the interface, and when keepalived starts that has it
         in its configuration.
-      - V(auto) finds the manager of the interface. That there is none, or more than one, is an error. For C(lo), which
-        systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
+      - V(auto) finds the manager that has brought the interface up; a stanza of ifupdown counts by itself only where no other manager
+        has, and ifupdown is there. That there is none, or more than one, is an error, but O(state=absent) removes what any of them
+        has. For C(lo), which systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
       - What reads the files takes the names of the interface and the label for names only if they have letters, digits and C(_.-:@+) alone;
         others are refused, except with V(networkmanager), whose files have no names. O(state=absent) takes any.
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),

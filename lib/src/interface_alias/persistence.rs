@@ -21,6 +21,8 @@ mod yaml;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
@@ -120,13 +122,13 @@ pub(super) fn stores(root: &Root, persist: Persist, purge: Purge, devices: &[Dev
     if !persist.is_on() {
         return Ok(Vec::new());
     }
-    let files = Rc::new(Files::new(root));
-    let mut found = Found::default();
-    found.look(&files, persist.managers(), devices)?;
-    let mut stores = Vec::new();
-    for device in devices {
-        stores.extend(found.of(&files, persist, device)?);
+    let mut stores = look(root, persist, devices);
+    let end = Instant::now() + PATIENCE;
+    while stores.is_err() && Instant::now() < end && running::is_late(&Files::new(root), devices)? {
+        sleep(PAUSE);
+        stores = look(root, persist, devices);
     }
+    let stores = stores?;
     if let Some(store) = stores.iter().find(|store| purge != Purge::None && store.manager.is_shared) {
         return Err(Error::invalid(format!(
             "cannot use purge with {}: its profile does not tell our addresses from yours; leave purge or persist out",
@@ -134,6 +136,23 @@ pub(super) fn stores(root: &Root, persist: Persist, purge: Purge, devices: &[Dev
         )));
     }
     stores.into_iter().map(Store::with_origin).collect()
+}
+
+/// How long a manager may take, after an address is there, to say that it manages the interface.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Returns where each device's addresses go, as it is now.
+fn look(root: &Root, persist: Persist, devices: &[Device]) -> Result<Vec<Store>> {
+    let files = Rc::new(Files::new(root));
+    let mut found = Found::default();
+    found.look(&files, persist.managers(), devices)?;
+    let mut stores = Vec::new();
+    for device in devices {
+        stores.extend(found.of(&files, persist, device)?);
+    }
+    Ok(stores)
 }
 
 /// The stores of each interface.
@@ -151,8 +170,8 @@ impl Found {
         Ok(())
     }
 
-    /// Returns the store of a device with the one manager that has it, and what we left with others; none where it is not there
-    /// and nobody knows it.
+    /// Returns the store of a device with the one manager that has it, or what may bring addresses back that are to go; none where it
+    /// is not there and nobody knows it.
     fn of(&mut self, files: &Rc<Files>, persist: Persist, device: &Device) -> Result<Vec<Store>> {
         let mut found = self.0.remove(&device.name).unwrap_or_default();
         if found.is_empty() && &*device.name == "lo" {
@@ -162,18 +181,31 @@ impl Found {
         if device.index.is_none() {
             return Ok(found);
         }
-        if found.len() > 1 {
-            let managers: Vec<_> = found.iter().map(|store| store.manager).collect();
-            return Err(Error::invalid(format!(
-                "cannot tell which manager keeps the addresses of {}: {} have it; set persist to the one that brings it up",
-                device.name,
-                listed(&managers, "and")
-            )));
+        if !device.is_needed {
+            // What is to go, goes from all that may bring it back.
+            let mut stores = left(files, persist, device, &found)?;
+            stores.extend(found);
+            return Ok(stores);
         }
-        let mut stores = if device.is_needed { Vec::new() } else { left(files, persist, device, &found)? };
-        stores.extend(found);
-        if stores.is_empty() && device.is_needed { Err(persist.unmanaged(device)) } else { Ok(stores) }
+        the_one(found, device)?.map(|store| vec![store]).ok_or_else(|| persist.unmanaged(device))
     }
+}
+
+/// Returns the store of the one manager that brings a device up: that it did counts more than that it would by a file, which may be
+/// a left-over of one that was there before.
+fn the_one(mut found: Vec<Store>, device: &Device) -> Result<Option<Store>> {
+    if found.iter().any(|store| store.is_in_force) {
+        found.retain(|store| store.is_in_force);
+    }
+    if found.len() > 1 {
+        let managers: Vec<_> = found.iter().map(|store| store.manager).collect();
+        return Err(Error::invalid(format!(
+            "cannot tell which manager keeps the addresses of {}: {} have it; set persist to the one that brings it up",
+            device.name,
+            listed(&managers, "and")
+        )));
+    }
+    Ok(found.pop())
 }
 
 /// Returns what we left with managers that do not have a device any more: our file may be why the last boot brought no network.

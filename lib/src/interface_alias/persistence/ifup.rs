@@ -31,21 +31,23 @@ const TRACES: [(&str, Program); 5] = [
 ];
 
 impl Program {
-    /// Returns the one that brings up `interface`. `ifup` itself tells, as files of one that was there before may be left.
-    pub(super) fn of(files: &Files, interface: &str) -> Result<Self> {
+    /// Returns the one that brings up `interface`, if one is there. `ifup` itself tells, as files of one that was there before may be left.
+    pub(super) fn of(files: &Files, interface: &str) -> Result<Option<Self>> {
         for path in PATHS {
             match Self::at(files, path)? {
-                Some(Self::Ifupdown) if is_up_by_ng_alone(files, interface)? => return Ok(Self::IfupdownNg),
-                Some(program) => return Ok(program),
+                Some(Self::Ifupdown) if is_up_by_ng_alone(files, interface)? => {
+                    return Ok(Some(Self::IfupdownNg));
+                }
+                Some(program) => return Ok(Some(program)),
                 None => {}
             }
         }
         for (trace, program) in TRACES {
             if is_there(&files.at(trace))? {
-                return Ok(program);
+                return Ok(Some(program));
             }
         }
-        Ok(Self::Ifupdown)
+        Ok(None)
     }
 
     /// Returns which one `path` leads to, if any.

@@ -42,8 +42,12 @@ fn store(files: &Rc<Files>, read: &Read, device: &Device) -> Result<Option<Store
     let is_up = is_up_by_ifupdown(files, &device.name)?;
     let ours = files.at("/etc/network/interfaces.d").join(file_name(&device.name));
     let has_stanza = read.interfaces.contains(&*device.name) || (device.index.is_none() && is_there(&ours)?);
+    let ifstate = IfState::find(&files.at("/run/network"))?;
+    let program = Program::of(files, &device.name)?;
+    // A stanza may be left from before another manager came.
+    let may_come_up = has_stanza && (device.index.is_none() || program.is_some() || ifstate.is_some());
     // It brings lo up without a stanza.
-    if !(has_stanza || is_up && &*device.name == "lo") {
+    if !(may_come_up || is_up && &*device.name == "lo") {
         return Ok(None);
     }
     let unread = || {
@@ -54,11 +58,10 @@ fn store(files: &Rc<Files>, read: &Read, device: &Device) -> Result<Option<Store
         )
     };
     let is_read = read.paths.contains(&ours) || read.would_read(&ours);
-    let objection = Program::of(files, &device.name)?.objection().or_else(|| (!is_read).then(unread));
-    let ifstate = IfState::find(&files.at("/run/network"))?;
+    let objection = program.and_then(Program::objection).or_else(|| (!is_read).then(unread));
     let form = Stanzas { interface: device.name.clone() };
     let store = Store::new(&MANAGER, files, device, ours, file::MODE, form);
-    Ok(Some(store.among(read.paths.clone(), objection).with_ifstate(ifstate)))
+    Ok(Some(store.among(read.paths.clone(), objection).with_ifstate(is_up, ifstate)))
 }
 
 /// Returns the name of our file for an interface; `source-directory` reads only names of these letters.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, assignments};
+use super::files::{Files, assignments, is_there};
+use super::store::Device;
 use crate::Result;
 
 /// What networkd knows of each interface, by its number (sd-network reads it).
@@ -83,6 +84,25 @@ pub(super) fn netplan_profile(
     };
     let kind = assignments(&files.content(&file)?).get("type").unwrap_or(&"ethernet").to_string();
     Ok(Some((id.to_owned(), kind)))
+}
+
+/// Returns whether a manager that runs has yet to say how it manages one of these devices: both write that down after the address
+/// is set (nm_manager_write_device_state_all in NetworkManager's nm-manager.c; "pending" is networkctl(1)'s word).
+pub(super) fn is_late(files: &Files, devices: &[Device]) -> Result<bool> {
+    let is_on = is_there(&files.at(DEVICES))?;
+    for index in devices.iter().filter_map(|device| device.index) {
+        let device = files.content(&files.at(DEVICES).join(index.to_string()))?;
+        let link = files.content(&files.at(LINKS).join(index.to_string()))?;
+        let is_unmanaged = assignments(&device).get("managed") == Some(&"false");
+        let has_profile = assignments(&device).contains_key("connection-uuid");
+        let is_pending = assignments(&link)
+            .get("ADMIN_STATE")
+            .is_some_and(|state| ["pending", "initialized"].contains(state));
+        if is_pending || (is_on && !is_unmanaged && !has_profile) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns whether ifupdown has brought an interface up.

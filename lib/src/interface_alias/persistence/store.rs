@@ -60,6 +60,8 @@ pub(super) fn each(
 #[derive(Debug)]
 pub(in super::super) struct Store {
     pub(super) manager: &'static Manager,
+    /// Whether the manager has brought the interface up, not only a file that tells it to.
+    pub(super) is_in_force: bool,
     interface: Rc<str>,
     file: Rc<Path>,
     /// The mode of the file if it is new.
@@ -87,6 +89,7 @@ impl Store {
     ) -> Self {
         Self {
             manager,
+            is_in_force: true,
             interface: device.name.clone(),
             file: file.into(),
             mode,
@@ -104,9 +107,9 @@ impl Store {
         Self { elsewhere, objection, ..self }
     }
 
-    /// Returns the same store, which has to do with what ifupdown takes for up.
-    pub(super) fn with_ifstate(self, ifstate: Option<IfState>) -> Self {
-        Self { ifstate, ..self }
+    /// Returns the same store of ifupdown, which may have brought the interface up and keeps what it takes for up.
+    pub(super) fn with_ifstate(self, is_in_force: bool, ifstate: Option<IfState>) -> Self {
+        Self { is_in_force, ifstate, ..self }
     }
 
     /// Returns the same store, which knows what was in its place.

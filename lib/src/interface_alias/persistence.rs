@@ -10,12 +10,14 @@ mod form;
 mod ifstate;
 mod ifup;
 mod ifupdown;
+mod interfaces;
 mod netplan;
 mod network_manager;
 mod networkd;
 mod origin;
 mod running;
 mod sharing;
+mod stanza;
 mod store;
 mod yaml;
 

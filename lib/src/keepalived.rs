@@ -28,7 +28,7 @@ struct Listed {
 }
 
 /// Returns the addresses that keepalived takes away when it starts; none if it has no configuration.
-pub(crate) fn addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
+pub(crate) fn virtual_addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
     listed(root).map(|listed| listed.addresses)
 }
 
@@ -163,7 +163,8 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        addresses(&Root::new(root.path())).map(|found| found.iter().map(ToString::to_string).collect())
+        virtual_addresses(&Root::new(root.path()))
+            .map(|found| found.iter().map(ToString::to_string).collect())
     }
 
     const INSTANCE: &str = "vrrp_instance b { virtual_ipaddress { 192.0.2.15 } }\n";
@@ -213,6 +214,6 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("keepalived.conf"), format!("include *\n{INSTANCE}")).unwrap();
         nix::unistd::mkfifo(&directory.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(addresses(&Root::new(root.path())).unwrap().len(), 1);
+        assert_eq!(virtual_addresses(&Root::new(root.path())).unwrap().len(), 1);
     }
 }

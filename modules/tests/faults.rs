@@ -93,6 +93,20 @@ fn a_parameter_is_written_in_one_write_and_only_if_it_differs() {
     assert!(writes(trace(&["-y", "-e", "trace=write"])).is_empty());
 }
 
+/// The default is to look into two files, and only one of them changes.
+#[test]
+fn the_kernels_directory_and_a_file_that_stays_are_opened_once() {
+    enter_host();
+    Seen::reset();
+    fs::OpenOptions::new().create(true).append(true).open("/etc/sysctl.conf").unwrap();
+    let task = json!({"name": "net.ipv4.ip_default_ttl", "value": 65}).to_string();
+    let output = Traced { binary: SYSCTL, task }.run(&["-e", "trace=open,openat,openat2"]);
+    let calls = String::from_utf8(output.stderr).unwrap();
+    let count = |name: &str| calls.lines().filter(|line| line.contains(name)).count();
+    assert_eq!(Seen::now().parameters[0], "65", "{calls}");
+    assert_eq!((count("\"/proc/sys\""), count("sysctl.conf\"")), (1, 1), "{calls}");
+}
+
 #[test]
 fn no_other_program_is_run() {
     enter_host();

@@ -71,9 +71,10 @@ fn truth(value: &Value) -> Option<bool> {
 
 /// Returns the truth value of a word that Ansible takes for one.
 pub(crate) fn truth_of(word: &str) -> Option<bool> {
-    match word.to_lowercase().as_str() {
-        "y" | "yes" | "on" | "1" | "true" | "t" => Some(true),
-        "n" | "no" | "off" | "0" | "false" | "f" => Some(false),
+    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
+    match word {
+        _ if is_one_of(&["y", "yes", "on", "1", "true", "t"]) => Some(true),
+        _ if is_one_of(&["n", "no", "off", "0", "false", "f"]) => Some(false),
         _ => None,
     }
 }

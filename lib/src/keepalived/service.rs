@@ -58,11 +58,11 @@ fn range(text: &str) -> Vec<IpAddr> {
         Ok(IpAddr::V6(first)) => {
             let mut parts = first.segments();
             let to = u16::from_str_radix(last, 16).unwrap_or(parts[7]);
-            let range = (parts[7]..=to).map(|last| {
+            let addresses = (parts[7]..=to).map(|last| {
                 parts[7] = last;
                 IpAddr::from(parts)
             });
-            range.collect()
+            addresses.collect()
         }
         Err(_) => Vec::new(),
     }

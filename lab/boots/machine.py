@@ -22,16 +22,6 @@ ExecStart=ip link add eth0 type veth peer name far
 ExecStart=ip link set far up
 """
 
-# What ifupdown is told.
-INTERFACES = """\
-source /etc/network/interfaces.d/*
-auto lo
-iface lo inet loopback
-auto eth0
-iface eth0 inet static
-    address 192.0.2.1/24
-"""
-
 # Tasks that several managers are given.
 LABELLED = {'name': 'eth0:1', 'address': '192.0.2.10/24'}
 ON_LO = {'name': 'lo:0', 'address': '203.0.113.1/32'}

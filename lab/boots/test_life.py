@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from machine import INTERFACES, IPV6, LABELLED, ON_LO, absent, checked
+from machine import IPV6, LABELLED, ON_LO, absent, checked
 
 ETH0_FIRST = ('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global eth0')
 LABELLED_SECOND = ('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary eth0:1')
@@ -16,6 +16,14 @@ V6 = ('eth0', '2001:db8::10/64')
 NODAD = {**IPV6, 'nodad': True}
 IPV4 = {'name': 'eth0', 'address': '192.0.2.10/24'}
 
+INTERFACES = """\
+source /etc/network/interfaces.d/*
+auto lo
+iface lo inet loopback
+auto eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+"""
 NETWORK = '[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\n'
 NETPLAN = """\
 network:

@@ -9,7 +9,7 @@ import subprocess
 import uuid
 
 import pytest
-from machine import INTERFACES, PROJECT, soon
+from machine import PROJECT, soon
 
 HOSTILE = ['$(>c)', '`>c`', ';>c', '|>c', '&>c', '>c', '<c', 'a\\', "'", '"', '*', '?', '[a-z]', '{a,b}', '~', '$IFS', '#c', '!c', 'a=b']
 PLAIN = ['eth0.100', 'br-lan', 'enp0s31f6np0', 'veth1@if5', 'a_b+c']
@@ -19,6 +19,14 @@ LABELS = [*HOSTILE, '%i', '%%', *PLAIN_LABELS]
 NAMES = [*HOSTILE, '-x', '.x', *PLAIN, FOREIGN]
 HARMLESS = len(PLAIN_LABELS) + len(PLAIN) + 1
 
+INTERFACES = """\
+source /etc/network/interfaces.d/*
+auto lo
+iface lo inet loopback
+auto eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+"""
 PROFILE = """\
 [connection]
 id={id}

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+pub(crate) use scalar::truth_of;
 pub use scalar::{Flag, Number, Presence, Text};
 
 use crate::engine::{self, has_begun_to_write};

@@ -65,6 +65,8 @@ pub struct Sysctl {
     spent: Vec<Key>,
     /// What these held when they were last observed.
     contents: BTreeMap<Rc<Path>, Content>,
+    /// The files in which nothing is planned, so that nothing of them is verified.
+    idle: Vec<Rc<Path>>,
     /// The files that were replaced; a second time is the way back.
     rewritten: BTreeMap<Rc<Path>, Rewritten>,
     /// Held while files are written: one lock for all files, as links may give one file many names.
@@ -107,6 +109,7 @@ impl crate::resource::Task for Task {
             boot,
             spent: Vec::new(),
             contents: BTreeMap::new(),
+            idle: Vec::new(),
             rewritten: BTreeMap::new(),
             lock,
         })
@@ -223,7 +226,11 @@ impl Resource for Sysctl {
         let mut state = State::<Self>::new();
         self.observe_kernel(&mut state)?;
         for file in &self.files {
-            let content = Content::new(file::read(file)?.unwrap_or_default());
+            let known = self.contents.remove(file).filter(|_| self.idle.contains(file));
+            let content = match known {
+                Some(content) => content,
+                None => Content::new(file::read(file)?.unwrap_or_default()),
+            };
             self.observe_file(file, &content.found, &mut state);
             self.contents.insert(file.clone(), content);
         }
@@ -328,6 +335,8 @@ impl Resource for Sysctl {
             warnings.extend(advice::without_effect(&self.scope.set, kernel)?);
         }
         warnings.extend(self.boot_warnings(plan)?);
+        let is_idle = |file: &&Rc<Path>| !plan.items().any(|item| item.is_in(file));
+        self.idle = self.files.iter().filter(is_idle).cloned().collect();
         Ok(warnings)
     }
 

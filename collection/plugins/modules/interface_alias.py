@@ -168,6 +168,7 @@ options:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - Without O(persist) the address is the running kernel's alone.
   - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other

@@ -159,6 +159,7 @@ options:
   netns:
     description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
     type: str
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - The table is the running kernel's alone, and gone after a boot.
   - IPVS needs C(CAP_NET_ADMIN) of the host, also in check mode where there is a table. Check mode loads no module.

@@ -34,7 +34,7 @@ pub fn run<T: Task>(name: &str) -> ExitCode {
     answer_on_panic(name);
     let argument = std::env::args_os().nth(1);
     if argument.as_ref().is_some_and(|argument| argument == "--version") {
-        return say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
+        return say(format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
     let answer = match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
         Ok(answer) => answer,
@@ -245,7 +245,8 @@ fn respond(mut answer: Value) -> ExitCode {
         hide(&mut answer);
     }
     let failed = answer.get("failed").is_some();
-    let said = say(&visible::of(answer).to_string());
+    visible::make(&mut answer);
+    let said = serde_json::to_string(&answer).map_or(ExitCode::FAILURE, say);
     if failed { ExitCode::FAILURE } else { said }
 }
 
@@ -266,8 +267,9 @@ fn hide(answer: &mut Value) {
 }
 
 /// Writes one line to standard output, the only place that does; returns failure if nobody could get it, as on a full disk.
-fn say(line: &str) -> ExitCode {
-    match writeln!(io::stdout().lock(), "{line}") {
+fn say(mut line: String) -> ExitCode {
+    line.push('\n');
+    match io::stdout().lock().write_all(line.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

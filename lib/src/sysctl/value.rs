@@ -73,6 +73,11 @@ impl Setting {
         &self.text
     }
 
+    /// Returns whether `text` means the same value of `key`.
+    pub(super) fn is(&self, key: &Key, text: &str) -> bool {
+        self.text == text || *self == Self::new(key, text)
+    }
+
     /// Returns the number that it is, if it is one.
     pub(super) fn number(&self) -> Option<i128> {
         integer(&self.text)
@@ -81,7 +86,7 @@ impl Setting {
     /// Returns whether a line with `text` brings this value about: behind a number the kernel stops reading at white space
     /// (kernel/sysctl.c, `do_proc_dointvec`), so what follows it there, like a remark, does not count.
     pub(super) fn is_loaded_by(&self, key: &Key, text: &str) -> bool {
-        if *self == Self::new(key, text) {
+        if self.is(key, text) {
             return true;
         }
         let count = self.text.split_whitespace().count();
@@ -176,9 +181,10 @@ fn meant(key: &Key, word: &str) -> String {
 
 /// Returns the digit for a word that ansible.posix.sysctl takes for a truth value.
 fn truth(word: &str) -> Option<&'static str> {
-    match word.to_lowercase().as_str() {
-        "y" | "yes" | "on" | "t" | "true" => Some("1"),
-        "n" | "no" | "off" | "f" | "false" => Some("0"),
+    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
+    match word {
+        _ if is_one_of(&["y", "yes", "on", "t", "true"]) => Some("1"),
+        _ if is_one_of(&["n", "no", "off", "f", "false"]) => Some("0"),
         _ => None,
     }
 }

@@ -197,7 +197,8 @@ struct Place {
 /// Returns the diff in Ansible's form: each place that changes, with all that the task saw there as context.
 fn diff<R: Resource>(resource: &R, report: &Report<R>) -> Vec<Place> {
     let then = report.then();
-    let items: BTreeSet<&Item<R::Key>> = report.found.keys().chain(then.keys()).collect();
+    let mut items: BTreeSet<&Item<R::Key>> = BTreeSet::new();
+    items.extend(report.found.keys().chain(then.keys()));
     let mut places: Vec<Place> = Vec::new();
     for item in items {
         for (value, is_new) in [(report.found.get(item), false), (then.get(item), true)] {

@@ -217,14 +217,20 @@ fn one(name: Option<Text>, value: Option<Words>, present: bool) -> Result<Values
     let name = name.ok_or_else(|| Error::invalid("cannot do without option name: give it, or settings"))?;
     let key: Key = name.0.parse()?;
     if !present {
-        return Ok(BTreeMap::from([(key, None)]));
+        return Ok(only(key, None));
     }
     let value = value.ok_or_else(|| Error::invalid("value cannot be None"))?;
     let text = value::checked(&key, &value)?;
     if text.is_empty() {
         return Err(Error::invalid("value cannot be blank"));
     }
-    Ok(BTreeMap::from([(key, Some(text))]))
+    Ok(only(key, Some(text)))
+}
+
+fn only(key: Key, text: Option<String>) -> Values {
+    let mut values = Values::new();
+    values.insert(key, text);
+    values
 }
 
 /// Returns the parameters of a task with many, and their order if it has one; a value may be empty here, as some can only

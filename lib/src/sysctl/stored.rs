@@ -33,7 +33,8 @@ fn undone_by(path: &str, line: &Line, patterns: &Patterns<&Key>, found: &Assignm
     let mut above = coupling::changers(path);
     above.extend(coupling::Bound::of(path).map(|(other, _)| other.to_owned()));
     let matching = above.iter().flat_map(|path| patterns.matching(path)).map(|key| key.path());
-    let names: BTreeSet<&str> = above.iter().map(String::as_str).chain(matching).collect();
+    let mut names = BTreeSet::new();
+    names.extend(above.iter().map(String::as_str).chain(matching));
     let value = line.value();
     let lines =
         names.into_iter().flat_map(|name| found.get(name).into_iter().flatten().map(move |it| (name, it)));
@@ -74,17 +75,18 @@ impl Sysctl {
             if let (Some(_), Some(last)) = (named, lines.last_mut()) {
                 last.undone_by = undone_by(key.path(), last, &patterns, found);
             }
-            observed.push((Item::stored(name.clone(), file), Value::Lines(lines)));
+            observed.push((Item::stored(name.clone(), file), Value::Lines(lines.into())));
         }
         observed
     }
 
     /// Returns the names that are to go by their letters: with dots alone nobody can tell an interface's name once it is gone.
     fn going(&self) -> BTreeSet<String> {
-        match self.options.is_absent() {
-            true => self.scope.stored.keys().map(|key| flat(key.path())).collect(),
-            false => BTreeSet::new(),
+        let mut going = BTreeSet::new();
+        if self.options.is_absent() {
+            going.extend(self.scope.stored.keys().map(|key| flat(key.path())));
         }
+        going
     }
 
     /// Returns what the files are going to hold: the first one has the lines, any other one none. Nothing is returned for one
@@ -193,13 +195,15 @@ impl Sysctl {
         let unmet = undone(draft);
         let mut best = unmet.len();
         let mut moving: BTreeSet<&Key> = BTreeSet::new();
-        let mut open: BTreeSet<&Key> = unmet.into_iter().map(|(_, key)| key).collect();
+        let mut open = BTreeSet::new();
+        open.extend(unmet.into_iter().map(|(_, key)| key));
         let before = draft.clone();
         while !open.is_subset(&moving) {
-            moving.extend(open);
+            moving.extend(&open);
             let moved = self.moved(&before, &moving);
             let unmet = undone(&moved);
-            open = unmet.iter().map(|(_, key)| *key).collect();
+            open.clear();
+            open.extend(unmet.iter().map(|(_, key)| *key));
             if unmet.len() < best {
                 best = unmet.len();
                 *draft = moved;
@@ -236,11 +240,12 @@ impl Sysctl {
             texts.iter().map(|text| text.as_deref().map(text::assignments)).collect();
         let texts = self.assigned(&texts);
         let held = |key: &Key| now.get(&Item::kernel(key.clone()))?.setting();
-        let named = boot.named(&texts, &keys).into_iter();
-        named
-            .filter(|(key, text)| held(key).is_some_and(|it| it.is_loaded_by(key, text)))
-            .map(|(key, _)| key)
-            .collect()
+        let named = boot.named(&texts, &keys);
+        let mut kept = keys;
+        kept.retain(|key| {
+            named.get(key).is_some_and(|text| held(key).is_some_and(|it| it.is_loaded_by(key, text)))
+        });
+        kept
     }
 
     /// Returns what a boot should lead to, where the files assign what `texts` says.
@@ -253,11 +258,12 @@ impl Sysctl {
 
     /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
     pub(super) fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
-        let edits: BTreeMap<&str, &[Line]> = plan
-            .iter()
-            .filter(|(item, _)| item.is_in(path))
-            .map(|(item, change)| (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
-            .collect();
+        let planned = plan.iter().filter(|(item, _)| item.is_in(path));
+        let mut edits: BTreeMap<&str, &[Line]> = BTreeMap::new();
+        edits
+            .extend(planned.map(|(item, change)| {
+                (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines))
+            }));
         if edits.is_empty() {
             return Ok(None);
         }

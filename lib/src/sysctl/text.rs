@@ -136,7 +136,8 @@ pub(super) fn assignments(content: &[u8]) -> Assignments {
         if let Some((path, value)) = assignment(bytes) {
             let start = value.as_ptr().addr() - bytes.as_ptr().addr();
             let value = start..start + value.len();
-            found.entry(Key::at(path)).or_default().push(Line {
+            // Most are assigned once.
+            found.entry(Key::at(path)).or_insert_with(|| Vec::with_capacity(1)).push(Line {
                 at,
                 number,
                 bytes: bytes.into(),

@@ -75,7 +75,8 @@ impl Boot {
                 let held = outcome.held(key).filter(|held| held.by == *key)?;
                 Some((*key, held.text.clone().into_owned()))
             };
-            let found: BTreeMap<_, _> = keys.iter().filter_map(own).collect();
+            let mut found = BTreeMap::new();
+            found.extend(keys.iter().filter_map(own));
             match &mut named {
                 Some(named) => named.retain(|key, text| found.get(key) == Some(text)),
                 None => named = Some(found),

@@ -85,7 +85,7 @@ impl<'a> Loaded<'a> {
                 patterns.extend(origins.map(|origin| ((index, origin.line.at()), key.path(), origin)));
             }
         }
-        patterns.sort_by_key(|(place, ..)| *place);
+        patterns.sort_unstable_by_key(|(place, ..)| *place);
         for (place, path, origin) in patterns {
             loaded.patterns.add(path, (place, origin));
         }
@@ -110,7 +110,7 @@ impl<'a> Loaded<'a> {
             }
             naming = rest;
         }
-        writes.sort_by_key(|write| (write.place, write.at));
+        writes.sort_unstable_by_key(|write| (write.place, write.at));
         writes
     }
 
@@ -125,7 +125,7 @@ impl<'a> Loaded<'a> {
                 }
             }
         }
-        naming.sort_by_key(|(at, _)| *at);
+        naming.sort_unstable_by_key(|(at, (place, _))| (*at, *place));
         naming
     }
 
@@ -179,7 +179,7 @@ impl<'a> Loaded<'a> {
         let mut events: Vec<(Place, Option<Origin>)> =
             named.iter().map(|(place, origin)| (*place, Some(*origin))).collect();
         events.extend(left_out.iter().map(|(place, _)| (*place, None)));
-        events.sort_by_key(|(place, _)| *place);
+        events.sort_unstable_by_key(|(place, _)| *place);
         let mut taken: Option<Stand> = None;
         for (place, origin) in events {
             let same = taken.zip(origin).is_some_and(|((_, old), new)| old.line.value() == new.line.value());

@@ -23,7 +23,8 @@ pub(super) struct Watched {
 impl Watched {
     /// Returns what to follow for the `wanted` ones; `defaults` says whether a boot sets defaults of interfaces.
     pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k Key>, defaults: bool) -> Self {
-        let mut keys: BTreeSet<Key> = wanted.cloned().collect();
+        let mut keys = BTreeSet::new();
+        keys.extend(wanted.cloned());
         let mut open: Vec<Key> = keys.iter().cloned().collect();
         let mut pairs = Vec::new();
         let default = |path: &str| if defaults { coupling::default_of(path) } else { None };

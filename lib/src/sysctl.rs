@@ -117,11 +117,11 @@ impl Sysctl {
     /// Adds what the kernel holds of the parameters in scope.
     fn observe_kernel(&mut self, found: &mut Vec<(Item, Value)>) -> Result<()> {
         let Some(kernel) = &self.kernel else { return Ok(()) };
-        let mut read = std::mem::take(&mut self.scope.read);
+        let mut read = std::mem::take(&mut self.scope.read).into_iter().peekable();
         for key in self.scope.set.keys().chain(&self.scope.followers) {
-            let setting = match read.remove(key) {
+            let setting = match read.next_if(|(other, _)| other == key) {
+                Some((_, setting)) => Some(setting),
                 None => kernel.read(key)?,
-                read => read,
             };
             found.extend(setting.map(|setting| (Item::kernel(key.clone()), Value::Set(setting))));
         }

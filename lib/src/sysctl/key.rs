@@ -106,6 +106,14 @@ pub(super) fn path_of(name: &str) -> String {
         Some(b'.') => ('.', '/'),
         _ => ('/', '.'),
     };
+    if separator == '.'
+        && !name.contains('/')
+        && !name.contains("..")
+        && !name.ends_with('.')
+        && !name.starts_with('.')
+    {
+        return name.replace('.', "/");
+    }
     let mut path = String::with_capacity(name.len());
     for part in name.split(separator).filter(|part| !part.is_empty()) {
         if !path.is_empty() {

@@ -17,8 +17,8 @@ pub(super) struct Scope {
     pub(super) expanded: BTreeSet<Key>,
     /// What the kernel should hold.
     pub(super) set: BTreeMap<Key, String>,
-    /// What was read of that when it was looked up, for the first observation.
-    pub(super) read: BTreeMap<Key, Setting>,
+    /// What was read of that when it was looked up, in the same order, for the first observation.
+    pub(super) read: Vec<(Key, Setting)>,
     /// What is written last and cannot be read.
     pub(super) effects: BTreeMap<Key, String>,
     /// What the kernel changes along with the above.
@@ -45,7 +45,7 @@ impl Scope {
             stored: options.wanted.clone(),
             expanded: BTreeSet::new(),
             set: BTreeMap::new(),
-            read: BTreeMap::new(),
+            read: Vec::new(),
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),

@@ -38,6 +38,9 @@ impl Boot {
         texts: &[&Assignments],
         wanted: &Wanted<'a>,
     ) -> BTreeSet<(&'static str, &'a Key)> {
+        if wanted.values.is_empty() {
+            return BTreeSet::new();
+        }
         let watched = Watched::new(wanted.values.keys().copied(), self.sets_defaults(texts));
         let mut unmet = BTreeSet::new();
         for reader in &self.readers {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::options::{Options, Wish};
 use super::runtime::{Access, ProcSys};
-use super::{Key, coupling, unknown};
+use super::{Key, Setting, coupling, unknown};
 use crate::root::Root;
 use crate::{Error, Result};
 
@@ -17,6 +17,8 @@ pub(super) struct Scope {
     pub(super) expanded: BTreeSet<Key>,
     /// What the kernel should hold.
     pub(super) set: BTreeMap<Key, String>,
+    /// What was read of that when it was looked up, in the same order, for the first observation.
+    pub(super) read: Vec<(Key, Setting)>,
     /// What is written last and cannot be read.
     pub(super) effects: BTreeMap<Key, String>,
     /// What the kernel changes along with the above.
@@ -43,6 +45,7 @@ impl Scope {
             stored: options.wanted.clone(),
             expanded: BTreeSet::new(),
             set: BTreeMap::new(),
+            read: Vec::new(),
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
@@ -139,11 +142,12 @@ impl Scope {
     }
 
     fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
-        match kernel.look_up(name)? {
-            Some(Access::Readable) => {
+        match kernel.look_at(name)? {
+            Some((Access::Readable, read)) => {
                 self.set.insert(name.clone(), text.to_owned());
+                self.read.extend(read.map(|setting| (name.clone(), setting)));
             }
-            Some(Access::WriteOnly) => {
+            Some((Access::WriteOnly, _)) => {
                 self.stored.remove(name);
                 self.effects.insert(name.clone(), text.to_owned());
             }

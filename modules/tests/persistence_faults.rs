@@ -27,8 +27,11 @@ fn enter() {
         assert!(Command::new("mount").args(mount).status().unwrap().success());
     }
     fs::create_dir("/etc/network/interfaces.d").unwrap();
-    fs::write("/etc/network/interfaces", "source /etc/network/interfaces.d/*\niface v0 inet manual\n")
-        .unwrap();
+    fs::write(
+        "/etc/network/interfaces",
+        "auto v0\nsource /etc/network/interfaces.d/*\niface v0 inet manual\n",
+    )
+    .unwrap();
 }
 
 /// Everything that the task may change: the address, our file, ifupdown's state and the state of the alias.

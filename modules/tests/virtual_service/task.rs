@@ -19,7 +19,7 @@ pub(crate) fn refused() -> Vec<(Value, &'static str)> {
         (json!({"services": "all"}), "cannot use option services: invalid type: string \"all\""),
         (
             entry(json!({"address": "192.0.2.10:80", "drain": 5})),
-            "cannot use services[0]: services, purge, drain, drain_until and netns are for the whole task; give them beside services",
+            "cannot use services[0]: services, purge, drain, drain_until, netns and persist are for the whole task; give them beside services",
         ),
         (
             entry(json!({"address": "192.0.2.10:80", "services": []})),
@@ -46,6 +46,14 @@ pub(crate) fn refused() -> Vec<(Value, &'static str)> {
         (
             web(json!({"protocol": "udp", "drain": 5, "drain_until": "all"})),
             "cannot use drain_until: all for udp 192.0.2.10:80: packets of UDP that keep coming never end what they belong to",
+        ),
+        (
+            web(json!({"persist": "forever"})),
+            "cannot use option persist: there is no forever, expected one of none, auto, systemd, ipvsadm",
+        ),
+        (
+            web(json!({"persist": "auto", "netns": "a"})),
+            "cannot use persist with netns: a boot makes no such network namespace; leave one of them out",
         ),
         (web(json!({"netns": "a/b"})), "cannot use netns a/b: give its name, or a path that begins with /"),
         (

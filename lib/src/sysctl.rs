@@ -201,6 +201,22 @@ impl Sysctl {
         }
     }
 
+    /// Adds what the kernel is to hold of the parameters that the task sets.
+    fn want(&self, now: &State<Self>, then: &mut State<Self>) -> Result<()> {
+        for (key, text) in &self.scope.set {
+            let item = Item::kernel(key.clone());
+            // What a pattern matched may have vanished.
+            let there = now.get(&item).and_then(Value::setting);
+            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
+                continue;
+            }
+            if there.map_or_else(|| self.scope.names(key), |there| !there.is(key, text)) {
+                then.insert(item, Value::Set(Setting::new(key, text)));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
     fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
@@ -246,7 +262,6 @@ impl Resource for Sysctl {
         if self.options.wish == Wish::Read {
             return Ok(then);
         }
-        let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
         let texts = self.wanted_texts(now);
         let followed = coupling::followed(&scope.set, now, &scope.followers);
         // Not a second name of a switch, as that is the switch.
@@ -254,19 +269,9 @@ impl Resource for Sysctl {
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
         let kept = self.kept(singles.collect(), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
-            then.insert(Item::kernel((*key).clone()), value(key, text));
+            then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }
-        for (key, text) in &scope.set {
-            let item = Item::kernel(key.clone());
-            // What a pattern matched may have vanished.
-            let there = now.get(&item).and_then(Value::setting);
-            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
-                continue;
-            }
-            if there.map_or_else(|| scope.names(key), |there| !there.is(key, text)) {
-                then.insert(item, value(key, text));
-            }
-        }
+        self.want(now, &mut then)?;
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }

@@ -236,7 +236,7 @@ impl Resource for InterfaceAlias {
         self.kernel.review(&added(plan))?;
         let mut warnings: Vec<String> = self.awaited.iter().map(|name| awaited(name)).collect();
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
-        warnings.extend(persistence::review(&self.stores, plan, &self.wishes)?);
+        warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

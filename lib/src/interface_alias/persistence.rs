@@ -15,6 +15,7 @@ mod netplan;
 mod network_manager;
 mod networkd;
 mod origin;
+mod primary;
 mod running;
 mod sharing;
 mod stanza;
@@ -33,7 +34,7 @@ pub(super) use store::{Device, Store};
 use super::InterfaceAlias;
 use super::purge::Purge;
 use super::wish::Wish;
-use crate::resource::Plan;
+use crate::resource::{Plan, State};
 use crate::root::Root;
 use crate::{Error, Result};
 use brought::Known;
@@ -223,7 +224,12 @@ fn left(files: &Rc<Files>, persist: Persist, device: &Device, found: &[Store]) -
 }
 
 /// Returns an error if a store must not have what the plan puts there; else what the person should know.
-pub(super) fn review(stores: &[Store], plan: &Plan<InterfaceAlias>, wishes: &[Wish]) -> Result<Vec<String>> {
+pub(super) fn review(
+    stores: &[Store],
+    plan: &Plan<InterfaceAlias>,
+    wishes: &[Wish],
+    found: &State<InterfaceAlias>,
+) -> Result<Vec<String>> {
     let (mut warnings, mut known) = (Vec::new(), Known::default());
     for store in stores {
         warnings.extend(store.hazard(plan)?);
@@ -232,7 +238,7 @@ pub(super) fn review(stores: &[Store], plan: &Plan<InterfaceAlias>, wishes: &[Wi
         return Ok(warnings);
     }
     for store in stores {
-        warnings.extend(store.review(plan, wishes, &mut known)?);
+        warnings.extend(store.review(plan, wishes, found, &mut known)?);
     }
     Ok(warnings)
 }

@@ -13,7 +13,7 @@ use super::store::{Device, Manager, Store, each};
 use crate::{Result, file};
 
 pub(super) static MANAGER: Manager =
-    Manager { word: "ifupdown", is_shared: false, find, for_lo: |_, _| Ok(None) };
+    Manager { word: "ifupdown", is_shared: false, is_before_lease: false, find, for_lo: |_, _| Ok(None) };
 
 /// Returns where the addresses of those devices go that ifupdown manages.
 fn find(files: &Rc<Files>, devices: &[Device]) -> Result<Vec<Store>> {

@@ -21,6 +21,7 @@ use crate::{Error, Result};
 pub(super) static MANAGER: Manager = Manager {
     word: "netplan",
     is_shared: false,
+    is_before_lease: true,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };

@@ -18,6 +18,7 @@ use crate::{Error, Result};
 pub(super) static MANAGER: Manager = Manager {
     word: "networkmanager",
     is_shared: true,
+    is_before_lease: true,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };

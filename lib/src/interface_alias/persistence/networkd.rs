@@ -20,6 +20,7 @@ use crate::{Result, file};
 pub(super) static MANAGER: Manager = Manager {
     word: "networkd",
     is_shared: false,
+    is_before_lease: true,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };
@@ -148,7 +149,13 @@ impl Form for Sections {
     fn review(&self, rewrite: &Rewrite) -> Result<(), Objection> {
         const KEPT: &[&str] =
             &["label", "broadcast", "scope", "metric", "preferred_lft", "noprefixroute", "nodad"];
-        rewrite.keeps(|alias, address| not_kept(alias, address, KEPT))
+        // It ignores Broadcast= there (address_section_verify in its networkd-address.c).
+        let has_no_broadcast = |address: &Address| address.set.prefix > 30 && address.set.broadcast.is_some();
+        let lost = |address: &Address| {
+            has_no_broadcast(address)
+                .then(|| "it gives no broadcast address to one of a prefix of 31 or 32; leave broadcast or persist out".into())
+        };
+        rewrite.keeps(|alias, address| not_kept(alias, address, KEPT).or_else(|| lost(address)))
     }
 
     fn brought(&self, content: &str) -> Brought {

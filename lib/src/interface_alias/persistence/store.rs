@@ -12,6 +12,7 @@ use super::files::{Files, ours};
 use super::form::{Form, Objection, Rewrite};
 use super::ifstate::{self, IfState};
 use super::origin::Origin;
+use super::primary;
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses};
@@ -27,6 +28,8 @@ pub(in super::super) struct Manager {
     pub(super) word: &'static str,
     /// Whether its file is the person's, which has no names in it and does not tell our addresses from others.
     pub(super) is_shared: bool,
+    /// Whether it sets what is stored before what it leases.
+    pub(super) is_before_lease: bool,
     /// Returns where the addresses of those devices go that it manages; for one that is not there, where they went.
     pub(super) find: fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>,
     /// Returns where those of lo go, if it manages the other interfaces: it leaves lo alone unless it is told to.
@@ -214,6 +217,7 @@ impl Store {
         &self,
         plan: &Plan<InterfaceAlias>,
         wishes: &[Wish],
+        found: &State<InterfaceAlias>,
         known: &mut Known,
     ) -> Result<Vec<String>> {
         let elsewhere = self.elsewhere.iter().map(PathBuf::as_path).filter(|path| **path != *self.file);
@@ -226,10 +230,20 @@ impl Store {
             }
         }
         let mut warnings: Vec<String> = self.form.warning().filter(|_| !put.is_empty()).into_iter().collect();
+        let is_late = |(own, address): &(&Alias, &Address)| {
+            let is_leased = self.manager.is_before_lease && address.status.counts_down();
+            is_leased || others.bring(Some(own.address), None).is_some_and(|path| self.comes_before(path))
+        };
+        warnings.extend(primary::outrun(&put, addresses(found).filter(is_late)));
         for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
             warnings.extend(others.bring_back(wish));
         }
         Ok(warnings)
+    }
+
+    /// Returns whether ours is read before `path`, which is a drop-in as well.
+    fn comes_before(&self, path: &Path) -> bool {
+        path.extension().is_some_and(|end| end == "conf") && self.file.file_name() < path.file_name()
     }
 
     /// Returns an error if the manager cannot have what the plan makes of the file.

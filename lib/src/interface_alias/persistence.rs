@@ -11,6 +11,7 @@ mod ifstate;
 mod ifup;
 mod ifupdown;
 mod interfaces;
+mod keyfile;
 mod netplan;
 mod network_manager;
 mod networkd;

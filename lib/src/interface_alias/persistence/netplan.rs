@@ -135,7 +135,7 @@ fn kind(made_as: &str) -> Option<&'static str> {
         "bond" => Some("bonds"),
         "bridge" => Some("bridges"),
         "vlan" => Some("vlans"),
-        "wlan" => Some("wifis"),
+        "wlan" | "wifi" => Some("wifis"),
         _ => None,
     }
 }

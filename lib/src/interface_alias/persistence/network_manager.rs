@@ -1,6 +1,7 @@
 //! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use super::entry::{not_kept, plain};
 use super::files::{Files, assignments, is_there, name};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
 use super::keyfile::{Line, SECTIONS, address_lines, keys, section_of, with, without};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::{made_profile, netplan_profile, profile, profile_uuid, profile_uuids};
 use super::store::{Device, Manager, Store, each};
 use crate::interface_alias::item::{Addresses, Alias};
@@ -18,6 +20,7 @@ pub(super) static MANAGER: Manager = Manager {
     word: "networkmanager",
     is_shared: true,
     is_before_lease: true,
+    ask,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };
@@ -58,6 +61,32 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     let made_up = made_profile(files, "uuid", &uuid)?.map(|file| files.content(&file)).transpose()?;
     let is_external = made_up.is_some_and(|content| assignments(&content).get("external") == Some(&"true"));
     if is_external { Ok(None) } else { Err(unusable(files, device, &uuid)?) }
+}
+
+/// Has nmcli read the profiles without the daemon, which it can since version 1.40 (nmcli(1)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    const MODIFY: [&str; 5] = ["--offline", "connection", "modify", "connection.zone", "lvs"];
+    let Some(nmcli) = program(files, &["/usr/bin/nmcli"])? else {
+        return Ok(Verdict::NotAsked("nmcli is not there".into()));
+    };
+    let scratch = Scratch::make(files)?;
+    for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
+        let output = scratch.run(&nmcli, &MODIFY.map(OsStr::new), &draft.content)?;
+        if output.as_ref().is_some_and(|output| output.complaint.contains("'--offline' is unknown")) {
+            return Ok(Verdict::NotAsked("nmcli is older than 1.40".into()));
+        }
+        let text = output.as_ref().map_or_else(String::new, |output| output.text.clone());
+        let read: HashSet<_> = address_lines(&text).map(|line| line.cidr).collect();
+        let lost = address_lines(&draft.content).find(|line| !read.contains(&line.cidr));
+        match (verdict(output), lost) {
+            (Verdict::Taken, None) => {}
+            (Verdict::Taken, Some(line)) => {
+                return Ok(Verdict::Refused(format!("it does not read {}={}", line.key, line.value)));
+            }
+            (other, _) => return Ok(other),
+        }
+    }
+    Ok(Verdict::Taken)
 }
 
 /// Returns the error about a profile that is in none of the files that we can write to.

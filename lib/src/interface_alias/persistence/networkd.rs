@@ -9,6 +9,7 @@ use super::brought::Brought;
 use super::entry::{each_once, label, not_kept, not_ours, plain, words};
 use super::files::{Files, assignments, is_there, link};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::reader::Verdict;
 use super::running::{netplan_id, network_file, network_files};
 use super::sharing::sharing;
 use super::store::{Device, Manager, Store, each};
@@ -21,6 +22,8 @@ pub(super) static MANAGER: Manager = Manager {
     word: "networkd",
     is_shared: false,
     is_before_lease: true,
+    // None of its programs reads a file that is not there yet. Ours are read anew, strictly, before a task is done.
+    ask: |_, _| Ok(Verdict::Taken),
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };

@@ -160,6 +160,8 @@ options:
       - V(networkmanager) adds a line to the profile that the interface uses, and has NetworkManager load that, which sets nothing. It
         keeps no labels.
       - What a manager cannot keep is an error before anything is changed. A file of ours is removed with its last address.
+      - Where something is to be stored or removed, the manager's own reader reads the files as they are to be, in check mode too, if it
+        has one. What it takes now and would not take then is an error. What it does not take already is a warning.
       - What an earlier version stored where it puts the next boot at risk is warned of by every run, and O(state=absent) removes it.
     type: str
     choices: [none, auto, ifupdown, networkd, netplan, networkmanager]

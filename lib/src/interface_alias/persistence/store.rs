@@ -12,6 +12,8 @@ use super::files::{Files, ours};
 use super::form::{Form, Objection, Rewrite};
 use super::ifstate::{self, IfState};
 use super::origin::Origin;
+use super::primary;
+use super::reader::{Draft, Verdict};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses};
@@ -27,6 +29,10 @@ pub(in super::super) struct Manager {
     pub(super) word: &'static str,
     /// Whether its file is the person's, which has no names in it and does not tell our addresses from others.
     pub(super) is_shared: bool,
+    /// Whether it sets what is stored before what it leases.
+    pub(super) is_before_lease: bool,
+    /// Has its own reader read files as they may be, instead of those that are there.
+    pub(super) ask: fn(&Files, &[Draft]) -> Result<Verdict>,
     /// Returns where the addresses of those devices go that it manages; for one that is not there, where they went.
     pub(super) find: fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>,
     /// Returns where those of lo go, if it manages the other interfaces: it leaves lo alone unless it is told to.
@@ -214,6 +220,7 @@ impl Store {
         &self,
         plan: &Plan<InterfaceAlias>,
         wishes: &[Wish],
+        found: &State<InterfaceAlias>,
         known: &mut Known,
     ) -> Result<Vec<String>> {
         let elsewhere = self.elsewhere.iter().map(PathBuf::as_path).filter(|path| **path != *self.file);
@@ -226,10 +233,40 @@ impl Store {
             }
         }
         let mut warnings: Vec<String> = self.form.warning().filter(|_| !put.is_empty()).into_iter().collect();
+        let is_late = |(own, address): &(&Alias, &Address)| {
+            let is_leased = self.manager.is_before_lease && address.status.counts_down();
+            is_leased || others.bring(Some(own.address), None).is_some_and(|path| self.comes_before(path))
+        };
+        warnings.extend(primary::outrun(&put, addresses(found).filter(is_late)));
         for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
             warnings.extend(others.bring_back(wish));
         }
         Ok(warnings)
+    }
+
+    /// Returns the files that are looked at.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Returns whether `plan` puts something there.
+    pub(super) fn puts(&self, plan: &Plan<InterfaceAlias>) -> bool {
+        self.changes(plan).any(|(.., after)| after.is_some())
+    }
+
+    /// Returns the file before and after `plan`, if that plans something there. What nothing is kept in, its reader is not asked about.
+    pub(super) fn drafts(&self, plan: &Plan<InterfaceAlias>) -> Result<Option<[Draft<'_>; 2]>> {
+        if self.objection.is_some() {
+            return Ok(None);
+        }
+        let before = self.content()?;
+        let after = self.planned(&before, plan)?;
+        Ok(after.map(|after| [before, after].map(|content| Draft { file: &self.file, content })))
+    }
+
+    /// Returns whether ours is read before `path`, which is a drop-in as well.
+    fn comes_before(&self, path: &Path) -> bool {
+        path.extension().is_some_and(|end| end == "conf") && self.file.file_name() < path.file_name()
     }
 
     /// Returns an error if the manager cannot have what the plan makes of the file.

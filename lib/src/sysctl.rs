@@ -137,7 +137,7 @@ impl Sysctl {
         let now_of = |key: &Key| now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let mut planned: Vec<_> = plan.iter().filter_map(planned_setting).collect();
         planned.sort_by_cached_key(|(key, setting, is_act)| {
-            let given = self.options.order.iter().position(|other| other == *key);
+            let given = self.options.order.get(*key);
             let follows = !self.scope.set.contains_key(*key);
             let late = coupling::comes_late(key, now_of(key), setting);
             (!is_act, given, !coupling::is_switch(key), follows, late)

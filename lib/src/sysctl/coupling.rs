@@ -165,6 +165,12 @@ pub(super) fn matches(name: &str, path: &str) -> bool {
     name == path || (is_pattern(name) && patterns::compiled(name).is_some_and(|it| patterns::fits(&it, path)))
 }
 
+/// Returns what must come before the one at `path`, as it may undo that or has to make room for it.
+pub(super) fn above(path: &str) -> Vec<Key> {
+    let bound = Bound::of(path).map(|(other, _)| other.to_owned());
+    changers(path).into_iter().chain(bound).map(Key::at).collect()
+}
+
 /// Returns the parameters whose writing may change the one at `path`.
 pub(super) fn changers(path: &str) -> Vec<String> {
     if is_alone(path) {

@@ -78,7 +78,7 @@ impl Ipvs {
         let connection = Connection::open(NETLINK_GENERIC).map_err(failed())?;
         let family = match connection.family("IPVS") {
             Err(error) if errno(&error) == Some(ENOENT) => {
-                let words = kernel_module::load(&self.root, "ip_vs");
+                let words = kernel_module::load(&self.root, "ip_vs", &[]).err().unwrap_or_default();
                 connection.family("IPVS").map_err(|_| refusal::no_ipvs(&words))?
             }
             family => family.map_err(failed())?,

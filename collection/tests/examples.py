@@ -31,15 +31,15 @@ MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
     ' >/etc/network/interfaces && echo eth0=eth0 >/run/network/ifstate && echo eth0 >/run/network/ifstate.eth0')}
 
 
-# Its examples need a kernel with IPVS, which is that of the machine here.
-ON_IPVS = 'virtual_service'
+# Their examples change the kernel of the machine here, or need IPVS in it.
+KERNEL = ('kernel_module', 'virtual_service')
 
 
 def main():
     paths = sorted(MODULES.glob('*.py'))
     if not Path('/proc/net/ip_vs').exists():
-        print(f'ignored: the examples of {ON_IPVS} (this kernel has no IPVS)', file=sys.stderr)
-        paths = [path for path in paths if path.stem != ON_IPVS]
+        print(f'ignored: the examples of {" and ".join(KERNEL)} (this kernel has no IPVS)', file=sys.stderr)
+        paths = [path for path in paths if path.stem not in KERNEL]
     pages = [runpy.run_path(path) for path in paths]
     examples = [example for page in pages for example in yaml.safe_load(page['EXAMPLES'])]
     print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [

@@ -9,7 +9,7 @@ mod error;
 pub mod file;
 pub mod interface_alias;
 mod keepalived;
-mod kernel_module;
+pub mod kernel_module;
 mod netlink;
 pub mod netns;
 pub mod resource;

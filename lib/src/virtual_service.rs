@@ -14,6 +14,8 @@ mod message;
 mod options;
 mod owner;
 mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod real_server;
 mod refusal;
 mod scheduler;

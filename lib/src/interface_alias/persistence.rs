@@ -14,6 +14,8 @@ mod netplan;
 mod network_manager;
 mod networkd;
 mod origin;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod yaml;
 
 use std::collections::HashSet;

@@ -294,7 +294,7 @@ fn ipv6_stanza(alias: &Alias, address: &Address) -> String {
     )
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Stanzas { interface: interface.clone() })
 }

@@ -277,7 +277,7 @@ fn with<'a>(content: &str, section: &str, new: impl Iterator<Item = (&'a Alias, 
     text
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Profile { interface: interface.clone(), own: None })
 }

@@ -272,7 +272,7 @@ fn section(alias: &Alias, address: &Address) -> String {
     format!("[Address]\nAddress={}\n{lines}", words(alias, address))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Sections { interface: interface.clone(), head: "", warning: None })
 }

@@ -55,6 +55,7 @@ method=manual
 address1=2001:db8::1/64
 method=manual
 """
+DRAFTED_PROFILE = PROFILE.replace('id=lan', 'id=drafted\nautoconnect-priority=9').replace('7b7a', '8c8b').replace('.1/', '.99/')
 LAN = '/etc/NetworkManager/system-connections/lan.nmconnection'
 STANZA = 'auto eth0:9\niface eth0:9 inet static\n    address 192.0.2.99/32\n'
 KEEPALIVED = 'vrrp_instance a {\n  virtual_ipaddress {\n    192.0.2.50/24\n  }\n}\n'
@@ -304,7 +305,7 @@ def test_networkmanager(host):
     """It sets an IPv6 address again that it had set and that was taken away, whenever another comes or goes. The module says so."""
     host.prepare('NetworkManager')
     host.put(LAN[1:], PROFILE, '600')
-    draft = leave_draft(host, str(Path(LAN).parent), PROFILE.replace('7b7a', '8c8b').replace('192.0.2.1/', '192.0.2.99/'))
+    draft = leave_draft(host, str(Path(LAN).parent), DRAFTED_PROFILE)
     host.boot()
     live(host, Life(
         draft=draft,

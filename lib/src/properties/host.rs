@@ -56,20 +56,17 @@ impl Host {
         (is_plain && !path.as_os_str().is_empty()).then(|| self.root.at(path))
     }
 
-    /// Returns every file below the root with its content.
+    /// Returns every file below the root with its content, but for a last line feed.
     pub(crate) fn contents(&self) -> BTreeMap<PathBuf, String> {
         let mut found = BTreeMap::new();
         walk(self.root.path(), &mut |path| {
             let name = path.strip_prefix(self.root.path()).unwrap_or(path);
             let content = fs::read(path).unwrap_or_default();
             let content = String::from_utf8_lossy(&content);
-            let content = match name {
-                // A line that is written over a longer one of the kernel's leaves line feeds.
-                _ if name.starts_with("proc") => content.trim(),
-                // The last line of ifupdown's state is ended by whoever writes it next, as ifupdown does.
-                _ if name.ends_with("network/ifstate") => content.trim_end_matches('\n'),
-                _ => &content,
-            };
+            // A line that is written over a longer one of the kernel's leaves line feeds, and a last line may get the one it lacks.
+            let is_kernels = name.starts_with("proc");
+            let content =
+                if is_kernels { content.trim() } else { content.strip_suffix('\n').unwrap_or(&content) };
             found.insert(name.to_owned(), content.to_owned());
         });
         found

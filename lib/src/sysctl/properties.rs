@@ -88,11 +88,8 @@ fn is_all_new(applied: &Report<Sysctl>) -> bool {
     changes.peek().is_some() && nothing_was_there && changes.all(|(_, change)| change.before.is_none())
 }
 
-/// Returns the files but the kernel's, without a last line feed and those that are empty.
+/// Returns the files but the kernel's and those that are empty.
 fn stored(mut files: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
-    for text in files.values_mut() {
-        text.truncate(text.strip_suffix('\n').unwrap_or(text).len());
-    }
     files.retain(|path, text| !path.starts_with("proc") && !text.is_empty());
     files
 }

@@ -124,7 +124,7 @@ impl Files {
 
 impl Form for Stanzas {
     fn read(&self, content: &str) -> Result<Addresses, String> {
-        let mut stanzas: Vec<(&str, Vec<Setting>)> = Vec::new();
+        let mut stanzas: Vec<(&str, &str, Vec<Setting>)> = Vec::new();
         let mut started = Vec::new();
         for line in content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -132,22 +132,22 @@ impl Form for Stanzas {
             match (word, header.as_slice(), stanzas.last_mut()) {
                 ("auto", names, _) => started.extend(names.iter().map(|name| (*name, line))),
                 ("iface", [name, "inet", "static"], _) if self.is_name(name) => {
-                    stanzas.push((name, Vec::new()));
+                    stanzas.push((name, STATIC, Vec::new()));
                 }
                 ("iface", [name, "inet6", "manual"], _) if **name == *self.interface => {
-                    stanzas.push((name, Vec::new()));
+                    stanzas.push((name, MANUAL, Vec::new()));
                 }
-                ("address" | "broadcast" | "scope" | UP | DOWN, _, Some((_, settings))) => {
+                ("address" | "broadcast" | "scope" | UP | DOWN, _, Some((.., settings))) => {
                     settings.push((word, rest))
                 }
                 _ => return Err(not_ours(line)),
             }
         }
-        let own: HashSet<&str> = stanzas.iter().map(|(name, _)| *name).chain([&*self.interface]).collect();
+        let own: HashSet<&str> = stanzas.iter().map(|(name, ..)| *name).chain([&*self.interface]).collect();
         if let Some((_, line)) = started.iter().find(|(name, _)| !own.contains(name)) {
             return Err(not_ours(line));
         }
-        each_once(stanzas.into_iter().map(|(name, settings)| self.address(name, &settings)))
+        each_once(stanzas.into_iter().map(|(name, method, settings)| self.address(name, method, &settings)))
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
@@ -224,14 +224,13 @@ impl Stanzas {
     }
 
     /// Returns the address of a stanza.
-    fn address(&self, name: &str, settings: &[Setting]) -> Result<(Alias, Address), String> {
+    fn address(&self, name: &str, method: &str, settings: &[Setting]) -> Result<(Alias, Address), String> {
         let no_address = "a stanza has no address; remove the file";
         let first = settings.first().ok_or(no_address)?.1;
         let text = first.strip_prefix(ADD).unwrap_or(first).split(' ').next().unwrap_or_default();
         let (ip, prefix) = cidr(text).ok_or(no_address)?;
-        if ip.is_ipv6() && name != &*self.interface {
-            // No IPv6 address has a label, so we wrote none.
-            return Err(not_ours(&format!("iface {name} inet static")));
+        if ip.is_ipv6() != (method == MANUAL) {
+            return Err(not_ours(&format!("iface {name} {method}")));
         }
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         let set = &mut address.set;
@@ -260,6 +259,8 @@ impl Stanzas {
     }
 }
 
+const STATIC: &str = "inet static";
+const MANUAL: &str = "inet6 manual";
 const UP: &str = "up";
 const DOWN: &str = "down";
 const ADD: &str = "ip -6 address replace ";
@@ -281,7 +282,7 @@ fn ipv4_stanza(alias: &Alias, address: &Address) -> String {
         (set.scope != usual.scope).then(|| format!("scope {}", set.scope)),
     ];
     let lines: String = lines.into_iter().flatten().map(|line| format!("    {line}\n")).collect();
-    format!("iface {name} inet static\n    address {}\n{lines}", words(alias, address))
+    format!("iface {name} {STATIC}\n    address {}\n{lines}", words(alias, address))
 }
 
 /// By commands, as the method static would turn off autoconfiguration of the interface.
@@ -290,7 +291,7 @@ fn ipv6_stanza(alias: &Alias, address: &Address) -> String {
     let deprecated = if address.set.deprecated { DEPRECATED } else { "" };
     let nodad = if address.set.nodad { NODAD } else { "" };
     format!(
-        "iface {interface} inet6 manual\n    {UP} {ADD}{words} dev {interface}{deprecated}{nodad}\n    {DOWN} ip -6 address delete {words} dev {interface} || true\n"
+        "iface {interface} {MANUAL}\n    {UP} {ADD}{words} dev {interface}{deprecated}{nodad}\n    {DOWN} ip -6 address delete {words} dev {interface} || true\n"
     )
 }
 

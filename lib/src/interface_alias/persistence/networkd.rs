@@ -230,9 +230,11 @@ impl Sections {
             .and_then(|value| cidr(value))
             .ok_or("a section has no address; remove the file")?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
+        let mut known = HashSet::new();
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            take(&mut address.set, key, value).ok_or_else(|| not_ours(line))?;
+            let is_new = known.insert(key);
+            take(&mut address.set, key, value).filter(|()| is_new).ok_or_else(|| not_ours(line))?;
         }
         Ok((alias, address))
     }

@@ -34,6 +34,7 @@ pub fn manager_files(data: &[u8]) {
         let content = if content.is_empty() { usual } else { content };
         let Ok(own) = form.read(content) else { continue };
         what_is_written_is_read_back(&*form, content, &own);
+        what_is_not_ours_is_not_taken_for_it(&*form, content, &own);
         let is_kept = |(alias, address): &(&Alias, &Address)| {
             form.refusal(alias, address).is_none() && form.closed(content, alias.address.is_ipv6()).is_none()
         };
@@ -66,10 +67,44 @@ fn what_is_written_is_read_back(form: &dyn Form, content: &str, addresses: &Addr
     assert_eq!(form.written(&text, addresses), text, "writing it once more changes it: {form:?}");
 }
 
+/// Where a file is ours as a whole it has nothing but what is read from it, as all else would be lost.
+fn what_is_not_ours_is_not_taken_for_it(form: &dyn Form, content: &str, own: &Addresses) {
+    let written = form.written(content, own);
+    let json = |text: &str| {
+        let body: String = text.lines().filter(|line| !line.starts_with('#')).collect();
+        serde_json::from_str::<serde_json::Value>(&body).ok()
+    };
+    if own.is_empty() {
+        return;
+    }
+    match (json(content), json(&written)) {
+        (Some(before), Some(after)) => assert_eq!(before, after, "{form:?}"),
+        _ => {
+            let ours = words_of(&written);
+            let lost: Vec<_> = words_of(content).into_iter().filter(|word| !ours.contains(word)).collect();
+            assert!(lost.is_empty(), "{lost:?} would be lost, {form:?}:\n{content}");
+        }
+    }
+}
+
+/// Returns the words of a text but those of comments, and what ifupdown brings up; numbers and addresses as we write them.
+fn words_of(content: &str) -> HashSet<String> {
+    let lines = content.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let lines = lines.filter(|line| line.split_whitespace().next() != Some("auto"));
+    let word = |word: &str| match (cidr(word), word.parse::<u32>()) {
+        (Some((ip, prefix)), _) => format!("{ip}/{prefix}"),
+        (_, Ok(number)) => number.to_string(),
+        _ => word.to_owned(),
+    };
+    let words = lines.flat_map(|line| line.split(|sign: char| sign.is_whitespace() || sign == '='));
+    words.filter(|word| !word.is_empty()).map(word).collect()
+}
+
 /// `own` is what was there; a file that we wrote has nothing else, and a profile keeps every other line.
 fn what_is_removed_leaves_the_rest(form: &dyn Form, content: &str, own: &Addresses, all: &Addresses) {
     let back = form.written(&form.written(content, all), own);
-    assert_eq!(back, form.written(content, own), "{form:?}");
+    let ended = |text: &str| text.strip_suffix('\n').unwrap_or(text).to_owned();
+    assert_eq!(ended(&back), ended(&form.written(content, own)), "{form:?}");
     let is_profile = form.written("", &Addresses::new()) != form.written(content, &Addresses::new());
     if is_profile && content.ends_with('\n') {
         assert_eq!(back, content, "{form:?}");

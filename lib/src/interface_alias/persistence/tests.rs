@@ -101,7 +101,17 @@ fn a_file_that_a_person_wrote_into_is_refused_with_the_line() {
             "iface v0 inet6 manual\n  up ip -6 address replace 2001:db8::1/64 dev v0; true\n",
             "; true",
         ),
+        (
+            ifupdown::form(&"v0".into()),
+            "iface v0 inet6 manual\n  address 192.0.2.1/32\n",
+            "iface v0 inet6 manual",
+        ),
         (networkd::form(&"v0".into()), "[Network]\nDHCP=yes\n", "begins"),
+        (
+            networkd::form(&"v0".into()),
+            "[Address]\nAddress=192.0.2.1/24\nAddress=192.0.2.2/24\n",
+            "Address=192.0.2.2/24",
+        ),
         (networkd::form(&"v0".into()), "[Address]\nAddress=192.0.2.1/24\nPeer=192.0.2.2\n", "Peer=192.0.2.2"),
         (
             networkd::form(&"v0".into()),

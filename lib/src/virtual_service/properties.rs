@@ -6,22 +6,23 @@ use super::item::{Item, Value};
 use super::message::{self, Command};
 use super::{VirtualService, described, ipvs, item};
 use crate::netlink::Message;
-use crate::properties::{Host, arguments_in, is_a_sentence};
+use crate::properties::{Host, arguments_and_files, is_a_sentence};
 use crate::resource::{Mode, Plan, Resource, State, Task as _};
 
 /// What the answers end and the task begins with.
 const TASK: &[u8] = b"\n--\n";
 
-/// Answers of the kernel's, each a byte for its length in fours and so many bytes, and behind `--` the arguments of a task: an
+/// Answers of the kernel's, each a byte for its length in fours and so many bytes, and behind `--` a task and the files of a host: an
 /// entry reads the same from the request that would set it; what a task leads to is what it wants; and what the answer tells of
 /// services, taken as a task, changes nothing.
 pub fn ipvs(data: &[u8]) {
     let end = data.windows(TASK.len()).position(|part| part == TASK).unwrap_or(data.len());
     let now = state(&data[..end]);
     as_a_task_is_itself(&now);
-    let arguments = data.get(end + TASK.len()..).unwrap_or_default();
-    let Ok(arguments) = std::str::from_utf8(arguments) else { return };
-    let Some(mut resource) = opened(arguments_in(arguments).into()) else { return };
+    let task = data.get(end + TASK.len()..).unwrap_or_default();
+    let Some((arguments, files)) = arguments_and_files(task) else { return };
+    let host = Host::with(files);
+    let Some(mut resource) = opened(arguments.into(), &host) else { return };
     match resource.target(&now) {
         Ok(then) => leads_to(&mut resource, &now, &then),
         Err(error) => is_a_sentence(&error),
@@ -61,11 +62,10 @@ fn told(server: super::RealServer) -> super::RealServer {
     }
 }
 
-/// Returns the resource of a task on a host that has no IPVS, nothing if it is none or works elsewhere.
-fn opened(arguments: serde_json::Value) -> Option<VirtualService> {
-    let arguments = Some(arguments).filter(|arguments| arguments.get("netns").is_none())?;
+/// Returns the resource of a task on a host that has no IPVS, nothing if it is none.
+fn opened(arguments: serde_json::Value, host: &Host) -> Option<VirtualService> {
     let task: super::Task = serde_json::from_value(arguments).ok()?;
-    task.open(Mode::Check, Host::with("").root()).ok()
+    task.open(Mode::Check, host.root()).ok()
 }
 
 /// Fails unless `then` is where the task stays, and every entry on the way can be sent, shown and told.
@@ -91,7 +91,7 @@ fn as_a_task_is_itself(now: &State<VirtualService>) {
         let services = item::services(state);
         json!(services.map(|(ingress, service)| described(ingress, service, state)).collect::<Vec<_>>())
     };
-    let Some(resource) = opened(json!({"services": told(now)})) else { return };
+    let Some(resource) = opened(json!({"services": told(now)}), &Host::with("")) else { return };
     if let Ok(then) = resource.target(now) {
         assert_eq!(told(&then), told(now), "what is told, as a task, is another thing");
     }

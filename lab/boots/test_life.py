@@ -209,6 +209,40 @@ def leave_a_stanza_alone(host):
     assert not host.has_file('/etc/network/interfaces.d/lvs-host-eth0'), 'nothing was written for it'
 
 
+HOTPLUG = """\
+auto lo
+iface lo inet loopback
+allow-hotplug eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+source /etc/network/interfaces.d/*
+"""
+# A container has no udev, which would have ifupdown told of eth0.
+PLUGGED = '[Unit]\nAfter=networking.service\n[Service]\nType=oneshot\nExecStart=ifup --allow=hotplug eth0\n'
+
+
+@pytest.mark.parametrize('host', ['bookworm-hotplug', 'trixie-hotplug'], indirect=True)
+def test_ifupdown_with_hotplug(host):
+    """An interface that auto does not start is not started by it, and its alias comes and goes with it."""
+    host.prepare('networking')
+    host.put('etc/network/interfaces', HOTPLUG)
+    host.put('etc/systemd/system/plugged.service', PLUGGED)
+    host.link('etc/systemd/system/multi-user.target.wants/plugged.service', '../plugged.service')
+    host.boot()
+    assert host.has(*ETH0_FIRST), 'it is plugged in'
+    assert host.changes(LABELLED), 'the alias comes'
+    host.reboot()
+    assert host.has_each([ETH0_FIRST, LABELLED_SECOND]), 'they are there after a boot, in that order'
+    assert host.keeps(LABELLED), 'nothing is to do'
+    host.run('systemctl', 'restart', 'networking')
+    host.run('ifdown', 'eth0')
+    assert host.succeeds('ifup', '-a') and host.lacks('eth0', '192.0.2.1'), 'auto does not start it'
+    host.run('ifup', '--allow=hotplug', 'eth0')
+    assert host.has_each([ETH0_FIRST, LABELLED_SECOND]), 'they come back together'
+    assert host.changes(absent(LABELLED)), 'the alias goes'
+    assert not host.has_file('/etc/network/interfaces.d/lvs-host-eth0'), 'with its file'
+
+
 # --- networkd ----------------------------------------------------------------------------------------
 
 

@@ -29,15 +29,17 @@ def test_nobody(host):
 
 @pytest.mark.parametrize('host', ['bookworm-two'], indirect=True)
 def test_two(host):
-    """Two managers have eth0."""
+    """Two managers have brought eth0 up."""
     host.prepare('networking', 'systemd-networkd')
-    host.put('etc/network/interfaces', 'source /etc/network/interfaces.d/*\niface eth0 inet static\n    address 192.0.2.1/24\n\n')
+    host.put('etc/network/interfaces', 'source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet static\n    address 192.0.2.1/24\n\n')
     host.put('etc/systemd/network/10-lan.network', '[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\n\n')
     host.boot()
     assert host.has('eth0', '192.0.2.1'), 'eth0 is up'
     assert host.says('ifupdown and networkd have it', LABELLED), 'with two managers it is refused'
     assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
     assert host.changes(LABELLED, persist='networkd'), 'unless one is named'
+    assert host.changes(absent(LABELLED)), 'what is to go needs none'
+    assert host.lacks('eth0', '192.0.2.10'), 'and goes'
 
 
 # --- other programs that read the files of ifupdown, each in its own way -------------------------------

@@ -28,7 +28,7 @@ struct Listed {
 }
 
 /// Returns the addresses that keepalived takes away when it starts; none if it has no configuration.
-pub(crate) fn addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
+pub(crate) fn owned_addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
     listed(root).map(|listed| listed.addresses)
 }
 
@@ -38,8 +38,7 @@ pub(crate) fn services(root: &Root) -> Result<BTreeSet<Service>> {
 }
 
 fn listed(root: &Root) -> Result<Listed> {
-    let mut files =
-        Files { root: root.path(), parts: vec![Part { path: root.at(MAIN), listing: false }], includes: 0 };
+    let mut files = Files { root, parts: vec![Part { path: root.at(MAIN), listing: false }], includes: 0 };
     let (mut found, mut known) = (Listed::default(), HashSet::new());
     let mut next = 0;
     while let Some(part) = files.parts.get(next).cloned() {
@@ -72,7 +71,7 @@ struct Part {
 
 /// The files to read, in the order in which they are named.
 struct Files<'a> {
-    root: &'a Path,
+    root: &'a Root,
     parts: Vec<Part>,
     includes: usize,
 }
@@ -104,7 +103,7 @@ impl Files<'_> {
 
     /// Takes up what `include` names, a pattern beside the file that has it.
     fn include(&mut self, path: &Path, pattern: &str, listing: bool) -> Result<()> {
-        let below = path.strip_prefix(self.root).unwrap_or(path);
+        let below = path.strip_prefix(self.root.path()).unwrap_or(path);
         let pattern = Path::new("/").join(below.parent().unwrap_or(Path::new(""))).join(pattern);
         let parts = matching(self.root, &pattern)?;
         self.includes += 1 + parts.len();
@@ -120,7 +119,7 @@ impl Files<'_> {
 }
 
 /// Returns the files below `root` that an absolute pattern matches, as glob(3) does.
-fn matching(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
+fn matching(root: &Root, pattern: &Path) -> Result<Vec<PathBuf>> {
     /// A longer one names no file (PATH_MAX in linux/limits.h).
     const LONGEST: usize = 4096;
     const OPTIONS: glob::MatchOptions = glob::MatchOptions {
@@ -142,7 +141,8 @@ fn matching(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
     if text.len() > LONGEST {
         return Err(refuse("it is too long to be a path"));
     }
-    let below = format!("{}{text}", glob::Pattern::escape(root.to_string_lossy().trim_end_matches('/')));
+    let below =
+        format!("{}{text}", glob::Pattern::escape(root.path().to_string_lossy().trim_end_matches('/')));
     let paths = glob::glob_with(&below, OPTIONS).map_err(|error| refuse(error.msg))?;
     let fail = |error: glob::GlobError| {
         let path = error.path().display().to_string();
@@ -163,7 +163,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        addresses(&Root::new(root.path())).map(|found| found.iter().map(ToString::to_string).collect())
+        owned_addresses(&Root::new(root.path())).map(|found| found.iter().map(ToString::to_string).collect())
     }
 
     const INSTANCE: &str = "vrrp_instance b { virtual_ipaddress { 192.0.2.15 } }\n";
@@ -213,6 +213,6 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("keepalived.conf"), format!("include *\n{INSTANCE}")).unwrap();
         nix::unistd::mkfifo(&directory.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(addresses(&Root::new(root.path())).unwrap().len(), 1);
+        assert_eq!(owned_addresses(&Root::new(root.path())).unwrap().len(), 1);
     }
 }

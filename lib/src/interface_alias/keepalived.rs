@@ -1,7 +1,7 @@
 //! What keepalived on this host would take away again when it starts.
 
 use super::InterfaceAlias;
-use crate::keepalived::{MAIN, addresses};
+use crate::keepalived::{MAIN, owned_addresses};
 use crate::resource::Plan;
 use crate::root::Root;
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ pub(super) fn review(root: &Root, plan: &Plan<InterfaceAlias>) -> Result<()> {
     if added.peek().is_none() {
         return Ok(());
     }
-    let theirs = addresses(root)?;
+    let theirs = owned_addresses(root)?;
     match added.find(|alias| theirs.contains(&alias.address)) {
         None => Ok(()),
         Some(alias) => Err(Error::invalid(format!(

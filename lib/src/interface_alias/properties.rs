@@ -78,7 +78,7 @@ pub(crate) fn keepalived_read(content: &[u8]) {
     let path = host.root().at(keepalived::MAIN);
     let directory = path.parent().unwrap_or(&path);
     if std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, content)).is_ok() {
-        drop(keepalived::addresses(host.root()));
+        drop(keepalived::owned_addresses(host.root()));
         drop(keepalived::services(host.root()));
     }
 }

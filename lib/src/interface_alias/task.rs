@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::kernel::Kernel;
-use super::options::{self, Options, Wish};
+use super::options::{self, Options};
 use super::persistence::{self, Device};
 use super::purge::Purger;
+use super::wish::Wish;
 use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;

@@ -71,8 +71,8 @@ fn what_is_asked_for_is_stored(arguments: &Arguments, files: &BTreeMap<PathBuf, 
         let Ok(key) = name.parse::<Key>() else { continue };
         let Ok(value) = value::checked(&key, &Words::One(Text(value.into()))) else { continue };
         let wanted = Setting::new(&key, &value);
-        let is_it = |(path, lines): (String, Vec<Line>)| {
-            flat(&path) == flat(key.path())
+        let is_it = |(stored, lines): (Key, Vec<Line>)| {
+            flat(stored.path()) == flat(key.path())
                 && lines.last().is_some_and(|line| wanted.is_loaded_by(&key, &line.value()))
         };
         let is_stored = files.values().any(|text| assignments(text.as_bytes()).into_iter().any(is_it));
@@ -96,11 +96,11 @@ fn stored(mut files: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
 
 /// Sets every parameter that a file has, each to one value, and removes them.
 pub(crate) fn text_edited(content: &[u8]) {
-    let keys: Vec<Key> = assignments(content).into_keys().map(Key::at).collect();
+    let keys: Vec<Key> = assignments(content).into_keys().collect();
     let mut draft = Draft::new(content);
     draft.set(&keys.iter().map(|key| (key, "1")).collect(), None);
     let then = assignments(&draft.text());
-    edited(content, &then.iter().map(|(path, lines)| (path.as_str(), lines.as_slice())).collect());
+    edited(content, &then.iter().map(|(key, lines)| (key.path(), lines.as_slice())).collect());
     edited(content, &keys.iter().map(|key| (key.path(), &[][..])).collect());
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn boot_read(content: &[u8]) {
     }
     let ours: Rc<Path> = at("/etc/sysctl.d/90-ours.conf").into();
     let boot = Boot::find(host.root(), std::slice::from_ref(&ours));
-    let keys: Vec<Key> = assignments(content).into_keys().take(20).map(Key::at).collect();
+    let keys: Vec<Key> = assignments(content).into_keys().take(20).collect();
     let wanted = Wanted { values: keys.iter().map(|key| (key, "1")).collect(), at_least: false };
     boot.warnings(&[&Default::default()], &wanted, &ours);
 }

@@ -74,7 +74,9 @@ fn leads_to(resource: &mut VirtualService, now: &State<VirtualService>, then: &S
     assert_eq!(again.as_ref(), Ok(then), "the target of a target is another one");
     let plan = Plan::between(now, then);
     for (item, change) in plan.iter() {
-        ipvs::request(0, &item.key, change.before.is_some(), change.after.as_ref());
+        if let Some(entry) = item.live() {
+            ipvs::request(0, entry, change.before.is_some(), change.after.as_ref());
+        }
         for value in [&change.before, &change.after].into_iter().flatten() {
             assert!(!resource.show(item, value).1.contains('\n'), "{item} is shown in two lines");
         }

@@ -4,7 +4,9 @@
 //! alias that we have added.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::CString;
 use std::fs::{File, OpenOptions, Permissions};
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -15,10 +17,12 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::files::{is_there, text};
-use super::{Addresses, Alias, InterfaceAlias, label, plain};
-use crate::file::{self, Lock};
+use super::entry::{label, plain, stored_changes};
+use super::files::{is_there, ours};
+use crate::file::{self, Lock, Owners, Place};
+use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
+use crate::interface_alias::item::{Addresses, Alias};
 use crate::resource::Plan;
 use crate::{Error, Result};
 
@@ -55,28 +59,45 @@ impl IfState {
 
     /// Returns those of `possible` that ifupdown takes for up.
     pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
-        let content = text(&self.file)?;
+        let content = ours(&self.file)?;
         let lines: HashSet<&str> = content.lines().collect();
-        let mut known = Addresses::new();
+        let (mut known, place) = (Addresses::new(), self.place()?);
         for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
             let label = label(&alias, &up).unwrap_or_default();
-            if self.knows(&lines, &label)? {
+            if self.knows(&place, &lines, &label)? {
                 known.insert(alias, up);
             }
         }
         Ok(known)
     }
 
+    /// Returns the place of all these files, found once: there may be thousands.
+    fn place(&self) -> Result<Place> {
+        Place::find(&self.file, Owners::Ours)
+    }
+
     /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
-    fn knows(&self, lines: &HashSet<&str>, label: &str) -> Result<bool> {
+    fn knows(&self, place: &Place, lines: &HashSet<&str>, label: &str) -> Result<bool> {
         let is_listed = lines.contains(&*format!("{label}={label}"));
-        Ok(is_listed && text(&self.own_file(label))?.trim() == label)
+        Ok(is_listed && self.own_text(place, label)?.trim() == label)
+    }
+
+    /// Returns what the file of one interface holds, nothing if there is none.
+    fn own_text(&self, place: &Place, label: &str) -> Result<String> {
+        let path = self.own_file(label);
+        let name = CString::new(format!("ifstate.{label}")).unwrap_or_default();
+        match place.own(&name) {
+            Err(Errno::ENOENT) => Ok(String::new()),
+            file => {
+                file.map_err(io::Error::from).and_then(io::read_to_string).map_err(Error::path("read", &path))
+            }
+        }
     }
 
     /// Writes what `plan` says about it, while ifupdown waits. A label stays as long as one of the `stored` addresses has it.
     pub(super) fn write(&self, plan: &Plan<InterfaceAlias>, stored: &Addresses) -> Result<()> {
         let (mut gone, mut up) = (BTreeSet::new(), BTreeSet::new());
-        for (alias, before, after) in super::changes(plan, &self.file) {
+        for (alias, before, after) in stored_changes(plan, &self.file) {
             gone.extend(before.and_then(|address| label(alias, address)));
             up.extend(after.and_then(|address| label(alias, address)));
         }
@@ -93,11 +114,11 @@ impl IfState {
 
     /// Takes `gone` out of the main file, with the files of their own, and puts `up` in.
     fn set(&self, gone: &BTreeSet<String>, up: &BTreeSet<String>) -> Result<()> {
-        let content = text(&self.file)?;
+        let content = ours(&self.file)?;
         let lines: HashSet<&str> = content.lines().collect();
-        let mut new = BTreeSet::new();
+        let (mut new, place) = (BTreeSet::new(), self.place()?);
         for label in up {
-            if !self.knows(&lines, label)? {
+            if !self.knows(&place, &lines, label)? {
                 new.insert(label);
             }
         }

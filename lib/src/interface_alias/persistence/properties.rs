@@ -1,11 +1,20 @@
 //! What must hold for the files of network managers.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::super::options::{Arguments, Options};
-use super::*;
+use super::entry::{label, plain};
+use super::form::{Form, Rewrite};
+use super::ifstate::IfState;
+use super::interfaces::Start;
+use super::{Device, MANAGERS, Persist, Purge, Store, netplan, network_manager, networkd, stanza, stores};
+use crate::Result;
+use crate::interface_alias::address::Address;
+use crate::interface_alias::cidr;
+use crate::interface_alias::item::{Addresses, Alias};
+use crate::interface_alias::options::{Arguments, Options};
 use crate::keepalived;
 use crate::properties::{Host, arguments_in, first_line};
 
@@ -13,10 +22,11 @@ use crate::properties::{Host, arguments_in, first_line};
 const PROFILE: &str = "[connection]\nuuid=1-2\n[ipv4]\nmethod=auto\n[ipv6]\nmethod=auto\n";
 
 /// Returns how each manager writes down the addresses of v0, and a file that it has before us.
-fn forms() -> [(Box<dyn Form>, &'static str); 4] {
+fn forms() -> [(Box<dyn Form>, &'static str); 5] {
     let v0: Rc<str> = "v0".into();
     [
-        (ifupdown::form(&v0), ""),
+        (stanza::form(&v0, Start::Auto), ""),
+        (stanza::form(&v0, Start::Other { is_first: false }), ""),
         (networkd::form(&v0), ""),
         (netplan::form(&v0, "lan"), ""),
         (network_manager::form(&v0), PROFILE),
@@ -36,7 +46,9 @@ pub fn manager_files(data: &[u8]) {
         what_is_written_is_read_back(&*form, content, &own);
         what_is_not_ours_is_not_taken_for_it(&*form, content, &own);
         let is_kept = |(alias, address): &(&Alias, &Address)| {
-            form.refusal(alias, address).is_none() && form.closed(content, alias.address.is_ipv6()).is_none()
+            let all = own.clone().into_iter().chain([((*alias).clone(), (*address).clone())]).collect();
+            let after = form.written(content, &all);
+            form.review(&Rewrite { before: content, after: &after, put: &[(alias, address)] }).is_ok()
         };
         let added: Addresses = wanted
             .iter()
@@ -91,7 +103,7 @@ fn what_is_not_ours_is_not_taken_for_it(form: &dyn Form, content: &str, own: &Ad
 fn words_of(content: &str) -> HashSet<String> {
     let lines = content.lines().filter(|line| !line.trim_start().starts_with('#'));
     let lines = lines.filter(|line| line.split_whitespace().next() != Some("auto"));
-    let word = |word: &str| match (cidr(word), word.parse::<u32>()) {
+    let word = |word: &str| match (cidr::stored(word), word.parse::<u32>()) {
         (Some((ip, prefix)), _) => format!("{ip}/{prefix}"),
         (_, Ok(number)) => number.to_string(),
         _ => word.to_owned(),
@@ -133,7 +145,8 @@ pub(crate) fn forms_read(content: &[u8]) {
         let Ok(addresses) = form.read(content) else { continue };
         form.written(content, &addresses);
         form.written(content, &Addresses::new());
-        form.loss(content, &form.written(usual, &addresses));
+        let rewrite = Rewrite { before: content, after: &form.written(usual, &addresses), put: &[] };
+        let _ = form.review(&rewrite);
     }
 }
 
@@ -162,19 +175,18 @@ pub fn manager_detection(data: &[u8]) {
     let Ok((name, _)) = crate::interface_alias::label::interface(name) else { return };
     let host = Host::with(files);
     let before = host.look();
-    drop(keepalived::addresses(host.root()));
+    drop(keepalived::owned_addresses(host.root()));
     drop(keepalived::services(host.root()));
     for (index, is_needed) in
         [(Some(7), true), (Some(7), false), (Some(1), true), (None, true), (None, false)]
     {
         let devices = [Device::new(&name, index, is_needed)];
-        for persist in
-            [Persist::Auto, Persist::Ifupdown, Persist::Networkd, Persist::Netplan, Persist::NetworkManager]
-        {
+        let named = MANAGERS.iter().map(|manager| Persist::Named(manager));
+        for persist in named.chain([Persist::Auto]) {
             let found = || stores(host.root(), persist, Purge::None, &devices);
             match found() {
                 Ok(stores) => stores.iter().for_each(|store| {
-                    is_a_place_of_ours(host.root().path(), &store.file);
+                    is_a_place_of_ours(host.root().path(), store.file());
                     drop(store.observe(&[]));
                 }),
                 Err(error) => crate::properties::is_a_sentence(&error),
@@ -186,7 +198,7 @@ pub fn manager_detection(data: &[u8]) {
 }
 
 fn files_of(stores: Result<Vec<Store>>) -> Vec<Rc<Path>> {
-    stores.unwrap_or_default().into_iter().map(|store| store.file).collect()
+    stores.unwrap_or_default().into_iter().map(|store| store.file().clone()).collect()
 }
 
 /// Fails for a file that neither bears our name nor is a profile.

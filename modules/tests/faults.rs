@@ -177,7 +177,7 @@ fn a_run_waits_for_another_that_holds_the_lock_and_goes_on_when_that_ends() {
     enter_host();
     Seen::reset();
     let lock = lvs_host::file::Lock::on("sysctl").unwrap();
-    let mut run = Command::new(SYSCTL).arg(task()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut run = Command::new(SYSCTL).arg(task().task).stdout(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(run.try_wait().unwrap().is_none(), "it waits");
     assert_eq!(Seen::now(), Seen::before());

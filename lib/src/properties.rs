@@ -17,6 +17,7 @@ pub use crate::ansible::properties::arguments;
 pub use crate::interface_alias::persistence::properties::{manager_detection, manager_files};
 pub use crate::interface_alias::properties::{alias_run, frames, netlink};
 pub use crate::sysctl::properties::{sysctl_run, sysctl_text, sysctl_words};
+pub use crate::virtual_service::boot::properties::ipvs_files;
 pub use crate::virtual_service::properties::ipvs;
 pub use time::linear_time;
 
@@ -52,6 +53,6 @@ mod tests {
     }
 
     the_kept_inputs_hold! {
-        alias_run arguments frames ipvs linear_time manager_detection manager_files netlink sysctl_run sysctl_text sysctl_words
+        alias_run arguments frames ipvs ipvs_files linear_time manager_detection manager_files netlink sysctl_run sysctl_text sysctl_words
     }
 }

@@ -5,7 +5,7 @@
 //! task does not name of it is what was found. A service is never removed to be changed, so no connection is lost by that.
 
 mod address;
-mod boot;
+pub(crate) mod boot;
 mod caution;
 mod drain;
 mod flags;

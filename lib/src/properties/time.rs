@@ -9,6 +9,7 @@ use crate::ansible::properties::arguments;
 use crate::interface_alias::persistence::properties::{forms_read, ifstate_read};
 use crate::interface_alias::properties::{keepalived_read, messages_read};
 use crate::sysctl::properties::{boot_read, text_edited};
+use crate::virtual_service::boot::properties::rules_read;
 
 /// How long the shorter of two inputs is.
 const LENGTH: usize = 32 * 1024;
@@ -22,10 +23,10 @@ const FLOOR: Duration = Duration::from_millis(2);
 /// What reads foreign bytes.
 type Reader = fn(&[u8]);
 
-/// Whatever reads foreign bytes takes a time in proportion to their number. The first letter of the input says which of it is
-/// tried; in its other lines but the first and the last `%` is a number that counts them.
+/// Whatever reads foreign bytes takes a time in proportion to their number. The first letter of the input, from `b` on, says which of
+/// it is tried; in its other lines but the first and the last `%` is a number that counts them.
 pub fn linear_time(data: &[u8]) {
-    const READERS: [(&str, Reader); 7] = [
+    const READERS: [(&str, Reader); 8] = [
         ("arguments", arguments),
         ("sysctl's files", text_edited),
         ("a boot's files", boot_read),
@@ -33,9 +34,10 @@ pub fn linear_time(data: &[u8]) {
         ("ifstate", ifstate_read),
         ("keepalived's files", keepalived_read),
         ("messages", messages_read),
+        ("rules of ipvsadm", rules_read),
     ];
     let Some((choice, text)) = data.split_first() else { return };
-    let (what, read) = READERS[usize::from(*choice) % READERS.len()];
+    let (what, read) = READERS[usize::from(choice.wrapping_sub(b'b')) % READERS.len()];
     is_linear(what, text, read);
 }
 

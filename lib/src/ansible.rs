@@ -3,6 +3,8 @@
 //! Ansible names a file of JSON as the first argument. By hand, and from the collection's action plugin, that argument is
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod scalar;
 mod visible;
 

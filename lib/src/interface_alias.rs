@@ -17,7 +17,9 @@ mod kernel;
 mod label;
 mod message;
 mod options;
-mod persistence;
+pub(crate) mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod purge;
 mod scope;
 mod task;

@@ -177,7 +177,7 @@ struct Refusal {
 }
 
 /// Returns the error for a negative errno; the kernel's words follow the request's header, which is echoed.
-fn refusal(code: i32, echo: &[u8]) -> io::Error {
+pub(crate) fn refusal(code: i32, echo: &[u8]) -> io::Error {
     const HEADER: usize = 16;
     const MESSAGE: u16 = 1;
     let errno = io::Error::from_raw_os_error(-code);

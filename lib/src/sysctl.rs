@@ -10,8 +10,8 @@ mod item;
 mod key;
 mod options;
 mod patterns;
-#[cfg(test)]
-mod properties;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod rewritten;
 mod runtime;
 mod scope;

@@ -5,7 +5,7 @@
 //! task does not name of it is what was found. A service is never removed to be changed, so no connection is lost by that.
 
 mod address;
-mod boot;
+pub(crate) mod boot;
 mod caution;
 mod drain;
 mod flags;
@@ -15,6 +15,8 @@ mod message;
 mod options;
 mod owner;
 mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod real_server;
 mod refusal;
 mod scheduler;

@@ -57,6 +57,16 @@ fn a_run_waits_for_another_one_in_the_same_namespace_and_check_mode_does_not() {
 }
 
 #[test]
+fn a_lock_on_the_namespace_which_everybody_can_open_stops_nobody() {
+    enter_network();
+    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    namespace.lock().unwrap();
+    let start = std::time::Instant::now();
+    assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/32"})));
+    assert!(start.elapsed().as_secs() < 20);
+}
+
+#[test]
 fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
     enter_network();
     let start = || {

@@ -173,6 +173,21 @@ fn answered_truly(output: &Output, case: &str) -> bool {
 }
 
 #[test]
+fn a_run_waits_for_another_that_holds_the_lock_and_goes_on_when_that_ends() {
+    enter_host();
+    Seen::reset();
+    let lock = lvs_host::file::Lock::on("sysctl").unwrap();
+    let mut run = Command::new(SYSCTL).arg(task().task).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(run.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(Seen::now(), Seen::before());
+    drop(lock);
+    let answer: Value = serde_json::from_slice(&run.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(answer["changed"], json!(true), "{answer}");
+    assert_eq!(Seen::now(), Seen::after());
+}
+
+#[test]
 fn a_full_disk_leaves_everything_as_it_was() {
     enter_host();
     Seen::reset();

@@ -212,7 +212,7 @@ fn is_gone(key: &Entry, number: i32) -> bool {
 }
 
 /// Returns the request that makes of an entry what it should be.
-fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
+pub(super) fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
     let service = key.service;
     match (key.real_server, after) {
         (None, Some(Value::Service(value))) => {

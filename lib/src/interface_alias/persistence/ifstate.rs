@@ -19,7 +19,7 @@ use nix::libc;
 
 use super::entry::{label, plain, stored_changes};
 use super::files::{is_there, ours};
-use crate::file::{self, Owners, Place};
+use crate::file::{self, Lock, Owners, Place};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias};
@@ -104,6 +104,7 @@ impl IfState {
         if gone.is_empty() && up.is_empty() {
             return Ok(());
         }
+        let _turn = Lock::on("ifstate")?;
         let _lock = self.lock()?;
         let kept: BTreeSet<String> =
             stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
@@ -138,14 +139,20 @@ impl IfState {
         })
     }
 
-    /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped.
+    /// Returns ifupdown's own lock (update_state in its main.c); it is free again when dropped. It is one for reading: that and
+    /// ifupdown's, which is for writing, exclude each other, and who can only read the file can keep none that excludes it.
     fn lock(&self) -> Result<File> {
         const PATIENCE: Duration = Duration::from_secs(30);
         const PAUSE: Duration = Duration::from_millis(20);
         let path = self.file.with_file_name(".ifstate.lock");
         let mut options = OpenOptions::new();
-        let file =
-            options.append(true).create(true).mode(0o600).open(&path).map_err(Error::path("open", &path))?;
+        let file = options
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::path("open", &path))?;
         // Who can open it can keep it, also from ifupdown, which leaves the mode as it is and makes it readable by all.
         file.set_permissions(Permissions::from_mode(0o600)).map_err(Error::path("lock", &path))?;
         let end = Instant::now() + PATIENCE;
@@ -160,9 +167,9 @@ impl IfState {
     }
 }
 
-/// A lock for writing on a whole file (fcntl_locking(2)).
+/// A lock for reading on a whole file (fcntl_locking(2)).
 const WHOLE: libc::flock = libc::flock {
-    l_type: libc::F_WRLCK as libc::c_short,
+    l_type: libc::F_RDLCK as libc::c_short,
     l_whence: libc::SEEK_SET as libc::c_short,
     l_start: 0,
     l_len: 0,

@@ -256,7 +256,7 @@ fn entry(alias: &Alias, address: &Address) -> Value {
     if options.is_empty() { words.into() } else { json!({words: options}) }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
     let device = Device::new(interface, None, false);
     Box::new(Definition::new(&device, None, id.to_owned()))

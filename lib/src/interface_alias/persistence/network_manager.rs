@@ -225,7 +225,7 @@ fn lost(before: &str, after: &str) -> Option<String> {
     ))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Profile { interface: interface.clone(), own: None })
 }

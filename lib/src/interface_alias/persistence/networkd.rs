@@ -133,7 +133,8 @@ impl Form for Sections {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         let body = content.strip_prefix(HEADER).unwrap_or(content);
         let body = body.strip_prefix(self.head).unwrap_or(body);
-        let mut sections = body.split("[Address]\n");
+        let body = format!("\n{body}");
+        let mut sections = body.split("\n[Address]\n");
         if sections.next().is_some_and(|before| !before.trim().is_empty()) {
             return Err("we did not write what it begins with; move that to another file".into());
         }
@@ -193,9 +194,11 @@ impl Sections {
             .and_then(|value| cidr::stored(value))
             .ok_or("a section has no address; remove the file")?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
+        let mut known = HashSet::new();
         for line in section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            take(&mut address.set, key, value).ok_or_else(|| not_ours(line))?;
+            let is_new = known.insert(key);
+            take(&mut address.set, key, value).filter(|()| is_new).ok_or_else(|| not_ours(line))?;
         }
         Ok((alias, address))
     }
@@ -235,7 +238,7 @@ fn section(alias: &Alias, address: &Address) -> String {
     format!("[Address]\nAddress={}\n{lines}", words(alias, address))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Sections { interface: interface.clone(), head: "", warning: None })
 }

@@ -32,10 +32,10 @@ impl Form for Stanzas {
             match (word, header.as_slice(), stanzas.last_mut()) {
                 ("auto", names, _) => started.extend(names.iter().map(|name| (*name, line))),
                 ("iface", [name, "inet", "static"], _) if self.is_name(name) => {
-                    stanzas.push((name, Vec::new()));
+                    stanzas.push((rest, Vec::new()));
                 }
                 ("iface", [name, "inet" | "inet6", "manual"], _) if **name == *self.interface => {
-                    stanzas.push((name, Vec::new()));
+                    stanzas.push((rest, Vec::new()));
                 }
                 ("address" | "broadcast" | "scope" | UP | DOWN, _, Some((_, settings))) => {
                     settings.push((word, rest))
@@ -43,11 +43,12 @@ impl Form for Stanzas {
                 _ => return Err(not_ours(line)),
             }
         }
-        let own: HashSet<&str> = stanzas.iter().map(|(name, _)| *name).chain([&*self.interface]).collect();
+        let own: HashSet<&str> =
+            stanzas.iter().map(|(header, _)| first_word(header)).chain([&*self.interface]).collect();
         if let Some((_, line)) = started.iter().find(|(name, _)| !own.contains(name)) {
             return Err(not_ours(line));
         }
-        each_once(stanzas.into_iter().map(|(name, settings)| self.address(name, &settings)))
+        each_once(stanzas.into_iter().map(|(header, settings)| self.address(header, &settings)))
     }
 
     fn written(&self, _content: &str, addresses: &Addresses) -> String {
@@ -138,17 +139,14 @@ impl Stanzas {
         name.strip_prefix(&*self.interface).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
-    /// Returns the address of a stanza.
-    fn address(&self, name: &str, settings: &[Setting]) -> Result<(Alias, Address), String> {
+    /// Returns the address of a stanza that begins with `iface` and `header`.
+    fn address(&self, header: &str, settings: &[Setting]) -> Result<(Alias, Address), String> {
+        let name = first_word(header);
         let no_address = "a stanza has no address; remove the file";
         let first = settings.first().ok_or(no_address)?.1;
         let by_command = [ADD_IPV4, ADD_IPV6].iter().find_map(|add| first.strip_prefix(add));
         let text = by_command.unwrap_or(first).split(' ').next().unwrap_or_default();
         let (ip, prefix) = cidr::stored(text).ok_or(no_address)?;
-        if ip.is_ipv6() && name != &*self.interface {
-            // No IPv6 address has a label, so we wrote none.
-            return Err(not_ours(&format!("iface {name} inet static")));
-        }
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         if name != &*self.interface {
             address.set.label = Some(name.into());
@@ -156,6 +154,10 @@ impl Stanzas {
         settings.iter().for_each(|(option, value)| take(&mut address.set, option, value));
         // What is in there besides would be lost.
         let written = if by_command.is_some() { command(&alias, &address) } else { method(&alias, &address) };
+        let ours = written.lines().next().unwrap_or_default();
+        if !ours.split_whitespace().skip(1).eq(header.split_whitespace()) {
+            return Err(not_ours(&format!("iface {header}")));
+        }
         let is_ours =
             |(word, value): &Setting| written.lines().any(|line| line.trim() == format!("{word} {value}"));
         match settings.iter().find(|setting| !is_ours(setting)) {
@@ -163,6 +165,10 @@ impl Stanzas {
             Some((word, value)) => Err(not_ours(&format!("{word} {value}"))),
         }
     }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or_default()
 }
 
 /// Takes an attribute over from an option of a stanza, or from the command that adds the address.
@@ -226,7 +232,7 @@ fn command(alias: &Alias, address: &Address) -> String {
     )
 }
 
-#[cfg(test)]
-pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
-    Box::new(Stanzas { interface: interface.clone(), start: Start::Auto })
+#[cfg(any(test, fuzzing))]
+pub(super) fn form(interface: &Rc<str>, start: Start) -> Box<dyn Form> {
+    Box::new(Stanzas { interface: interface.clone(), start })
 }

@@ -129,6 +129,12 @@ impl Store {
         &self.interface
     }
 
+    /// Returns the file.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn file(&self) -> &Rc<Path> {
+        &self.file
+    }
+
     /// Returns what the answer tells of it.
     pub(in super::super) fn remark(&self) -> serde_json::Value {
         json!({"manager": self.manager.word, "file": self.file})

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::form::{Form, Objection, Rewrite};
+use super::interfaces::Start;
 use super::{netplan, network_manager, networkd, stanza};
 use crate::interface_alias::item::Addresses;
 use crate::interface_alias::options::{Arguments, Options};
@@ -31,7 +32,7 @@ fn labelled_ones() -> Addresses {
 fn forms() -> Vec<(Box<dyn Form>, &'static str, Addresses)> {
     let v0: Rc<str> = "v0".into();
     vec![
-        (stanza::form(&v0), "", labelled_ones()),
+        (stanza::form(&v0, Start::Auto), "", labelled_ones()),
         (networkd::form(&v0), "", labelled_ones()),
         (netplan::form(&v0, "lan"), "", labelled_ones()),
         (network_manager::form(&v0), LAN, plain_ones()),
@@ -94,22 +95,32 @@ fn a_profile_gets_one_line_behind_the_others_and_keeps_all_else() {
 fn a_file_that_a_person_wrote_into_is_refused_with_the_line() {
     for (form, text, named) in [
         (
-            stanza::form(&"v0".into()),
+            stanza::form(&"v0".into(), Start::Auto),
             "iface v0 inet static\n  address 192.0.2.1/32\n  mtu 1400\n",
             "mtu 1400",
         ),
-        (stanza::form(&"v0".into()), "iface v0 inet dhcp\n", "iface v0 inet dhcp"),
+        (stanza::form(&"v0".into(), Start::Auto), "iface v0 inet dhcp\n", "iface v0 inet dhcp"),
         (
-            stanza::form(&"v0".into()),
+            stanza::form(&"v0".into(), Start::Auto),
             "iface v0:1 inet static\n  up ip -6 address replace 2001:db8::1/64 dev v0\n",
             "iface v0:1 inet static",
         ),
         (
-            stanza::form(&"v0".into()),
+            stanza::form(&"v0".into(), Start::Auto),
             "iface v0 inet6 manual\n  up ip -6 address replace 2001:db8::1/64 dev v0; true\n",
             "; true",
         ),
+        (
+            stanza::form(&"v0".into(), Start::Auto),
+            "iface v0 inet6 manual\n  address 192.0.2.1/32\n",
+            "iface v0 inet6 manual",
+        ),
         (networkd::form(&"v0".into()), "[Network]\nDHCP=yes\n", "begins"),
+        (
+            networkd::form(&"v0".into()),
+            "[Address]\nAddress=192.0.2.1/24\nAddress=192.0.2.2/24\n",
+            "Address=192.0.2.2/24",
+        ),
         (networkd::form(&"v0".into()), "[Address]\nAddress=192.0.2.1/24\nPeer=192.0.2.2\n", "Peer=192.0.2.2"),
         (
             networkd::form(&"v0".into()),
@@ -159,10 +170,18 @@ fn what_a_manager_cannot_keep_is_refused_by_its_option() {
 fn what_another_file_brings_is_found_and_no_more() {
     let address = Some("192.0.2.10".parse().unwrap());
     for (form, text, brings) in [
-        (stanza::form(&"v0".into()), "iface v0 inet static\n address 192.0.2.10/24\n", true),
-        (stanza::form(&"v0".into()), "iface v0 inet static\n address 192.0.2.10\n netmask 24", true),
-        (stanza::form(&"v0".into()), "iface v0:1 inet dhcp\n", true),
-        (stanza::form(&"v0".into()), "#address 192.0.2.10\n dns-nameservers 192.0.2.10\n", false),
+        (stanza::form(&"v0".into(), Start::Auto), "iface v0 inet static\n address 192.0.2.10/24\n", true),
+        (
+            stanza::form(&"v0".into(), Start::Auto),
+            "iface v0 inet static\n address 192.0.2.10\n netmask 24",
+            true,
+        ),
+        (stanza::form(&"v0".into(), Start::Auto), "iface v0:1 inet dhcp\n", true),
+        (
+            stanza::form(&"v0".into(), Start::Auto),
+            "#address 192.0.2.10\n dns-nameservers 192.0.2.10\n",
+            false,
+        ),
         (networkd::form(&"v0".into()), "[Network]\nAddress = 192.0.2.10/24\n", true),
         (networkd::form(&"v0".into()), "[Network]\nDNS=192.0.2.10\n", false),
         (netplan::form(&"v0".into(), "lan"), "addresses: [192.0.2.10/24]\n", true),

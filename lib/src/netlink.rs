@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use link::Link;
 pub use link::Operation;
-pub(crate) use message::{Message, append_attribute, attributes, number, text};
+pub(crate) use message::{Message, append_attribute, attributes, c_string, number};
 
 /// How long the kernel may take to answer one request; a lost answer is an error, not a hang.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -27,12 +27,31 @@ pub enum Mode {
 }
 
 /// Where an entry is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// In the running kernel.
     Kernel,
     /// In a file that a boot reads.
     File(Rc<Path>),
+}
+
+/// The kernel first, then files by their paths; most are the same text, which then need not be read.
+impl Ord for Layer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Kernel, Self::Kernel) => Ordering::Equal,
+            (Self::Kernel, Self::File(_)) => Ordering::Less,
+            (Self::File(_), Self::Kernel) => Ordering::Greater,
+            (Self::File(one), Self::File(other)) if Rc::ptr_eq(one, other) => Ordering::Equal,
+            (Self::File(one), Self::File(other)) => one.cmp(other),
+        }
+    }
+}
+
+impl PartialOrd for Layer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One thing that can differ.

@@ -11,6 +11,7 @@ mod parameters;
 mod boot;
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use boot::{BUSYBOX, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with};
 use serde_json::{Value, json};
@@ -195,4 +196,41 @@ fn a_boot_by_systemd_or_procps_leads_to_what_the_tasks_want_or_they_say_so() {
 #[ignore = "needs root: a boot mounts the files of its host"]
 fn a_boot_by_busybox_leads_to_what_the_tasks_want_or_they_say_so() {
     try_rows(&[&BUSYBOX], true);
+}
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn busybox_gets_the_names_that_a_pattern_matches() {
+    let old = full("c.*.arp_ignore=2\nc.v0.arp_announce=2\n");
+    let host = host_with(true, &[(OWN, &old)]);
+    let file = format!("/{OWN}");
+    let task = |arguments: Value| {
+        let mut arguments = arguments;
+        arguments["sysctl_file"] = json!(file);
+        arguments
+    };
+    let settings = json!({"net.ipv4.conf.*.arp_ignore": 1, "net.ipv4.conf.lo.arp_ignore": 0});
+    let answers = applied(&host, &[task(json!({"settings": settings}))]);
+    assert!(answers.warnings.is_empty(), "{:?}", answers.warnings);
+    compare(&host, &answers, &[&BUSYBOX], "a pattern");
+    let stored = fs::read_to_string(host.path(OWN)).unwrap();
+    assert!(!stored.contains('*') && stored.contains("net.ipv4.conf.v0.arp_ignore=1"), "{stored}");
+    assert!(stored.contains("net.ipv4.conf.lo.arp_ignore=0"), "{stored}");
+
+    let gone = task(json!({"name": "net.ipv4.conf.*.arp_ignore", "state": "absent"}));
+    assert!(!host.sysctl(gone.clone()).apply().unwrap().plan.is_empty());
+    assert!(host.sysctl(gone).apply().unwrap().plan.is_empty());
+    assert_eq!(fs::read_to_string(host.path(OWN)).unwrap(), full("c.v0.arp_announce=2\n"));
+}
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn busybox_gets_names_where_the_kernel_is_not_set_too() {
+    let host = host_with(true, &[]);
+    let task = json!({
+        "name": "net.ipv4.conf.*.arp_ignore", "value": 1, "reload": false, "sysctl_file": format!("/{OWN}")
+    });
+    let report = host.sysctl(task).apply().unwrap();
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    assert!(fs::read_to_string(host.path(OWN)).unwrap().contains("net.ipv4.conf.lo.arp_ignore=1\n"));
 }

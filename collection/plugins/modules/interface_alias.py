@@ -150,7 +150,8 @@ options:
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
         32. An interface that C(auto) does not start, as with C(allow-hotplug), keeps its way of starting, and the alias comes with it;
-        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine), which read these files in ways of their own, are refused.
+        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine),
+        which read these files in ways of their own, are refused.
       - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
         its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
       - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
@@ -170,6 +171,7 @@ options:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - Without O(persist) the address is the running kernel's alone.
   - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other

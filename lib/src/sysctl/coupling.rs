@@ -167,8 +167,7 @@ pub(super) fn matches(name: &str, path: &str) -> bool {
 
 /// Returns the parameters whose writing may change the one at `path`.
 pub(super) fn changers(path: &str) -> Vec<String> {
-    // Most are changed by nothing, and a task may have hundreds of them.
-    if path.starts_with("net/ipv4/conf/") && !path.ends_with("/forwarding") && path != REDIRECTS {
+    if is_alone(path) {
         return Vec::new();
     }
     let mut found: Vec<String> = TWINS.iter().filter_map(|twins| twins.other(path)).collect();
@@ -196,18 +195,26 @@ pub(super) fn default_of(path: &str) -> Option<String> {
     follows.then(|| format!("net/ipv4/conf/default/{name}"))
 }
 
+/// Returns whether what is at `path`, which is no pattern, is of an interface, changed by nothing and changes nothing: most are,
+/// and a task may have hundreds of them.
+fn is_alone(path: &str) -> bool {
+    path.starts_with("net/ipv4/conf/") && !path.ends_with("/forwarding") && path != REDIRECTS
+}
+
 fn is_ipv4_forwarding(path: &str) -> bool {
     path.starts_with("net/ipv4/conf/") && path.ends_with("/forwarding")
 }
 
 /// Returns whether writing what is at `path`, which may be a pattern, can change or bound other parameters.
 pub(super) fn changes_others(path: &str) -> bool {
-    is_pattern(path)
-        || FORWARDING.contains(&path)
-        || ipv6_switch(path).is_some()
-        || path.ends_with("/stable_secret")
-        || TWINS.iter().any(|twins| twins.other(path).is_some())
-        || Bound::of(path).is_some()
+    let changes = || {
+        FORWARDING.contains(&path)
+            || ipv6_switch(path).is_some()
+            || path.ends_with("/stable_secret")
+            || TWINS.iter().any(|twins| twins.other(path).is_some())
+            || Bound::of(path).is_some()
+    };
+    is_pattern(path) || (!is_alone(path) && changes())
 }
 
 /// Returns what the parameter at `path` becomes when `text` is written to that at `changer`; nothing if it stays. `differs`

@@ -50,6 +50,9 @@ pub(super) fn is_pattern(path: &str) -> bool {
 /// Returns the path of a parameter of an interface, of which only the dots of the interface's name may be meant: such
 /// paths have five parts (net/ipv4/devinet.c, net/core/neighbour.c).
 fn with_interface(path: String) -> String {
+    if path.split('/').count() <= 5 {
+        return path;
+    }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["net", family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), interface @ .., name]
@@ -64,8 +67,23 @@ fn with_interface(path: String) -> String {
 /// By path; most of what is compared is the same text, which then need not be read.
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Rc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+        if Rc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { compared(&self.0, &other.0) }
     }
+}
+
+/// Compares texts, eight bytes at once: paths begin alike, and musl's memcmp, which takes them byte by byte, was a third of the
+/// time of a task with many.
+fn compared(one: &str, other: &str) -> Ordering {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut same = 0;
+    for (one, other) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
+        let order = u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other));
+        if order.is_ne() {
+            return order;
+        }
+        same += 8;
+    }
+    one[same..].cmp(&other[same..])
 }
 
 impl PartialOrd for Key {
@@ -88,6 +106,14 @@ pub(super) fn path_of(name: &str) -> String {
         Some(b'.') => ('.', '/'),
         _ => ('/', '.'),
     };
+    if separator == '.'
+        && !name.contains('/')
+        && !name.contains("..")
+        && !name.ends_with('.')
+        && !name.starts_with('.')
+    {
+        return name.replace('.', "/");
+    }
     let mut path = String::with_capacity(name.len());
     for part in name.split(separator).filter(|part| !part.is_empty()) {
         if !path.is_empty() {
@@ -154,7 +180,8 @@ impl fmt::Display for Key {
             '.' => '/',
             other => other,
         };
-        let dotted: String = self.0.chars().map(swap).collect();
+        let has_dots = self.0.contains('.');
+        let dotted = if has_dots { self.0.chars().map(swap).collect() } else { self.0.replace('/', ".") };
         f.write_str(&dotted)
     }
 }
@@ -193,6 +220,25 @@ mod tests {
         for name in ["net.ipv4.ip_forward", "net/ipv4/conf/eth0.100/arp_ignore"] {
             let key: Key = name.parse().unwrap();
             assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_their_paths() {
+        let paths = [
+            "a",
+            "a/b",
+            "a/b/c/d/e/f",
+            "a/b/c/d/e/g",
+            "a/b/c/d",
+            "a/b/c/e",
+            "a/b/c/\u{fc}",
+            "b/b/c/d/e/f",
+            "",
+        ];
+        for (one, other) in paths.iter().flat_map(|one| paths.map(|other| (*one, other))) {
+            let keys = [one, other].map(|path| Key::at(path.into()));
+            assert_eq!(keys[0].cmp(&keys[1]), one.cmp(other), "{one} {other}");
         }
     }
 

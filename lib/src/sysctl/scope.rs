@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::options::{Options, Wish};
 use super::runtime::{Access, ProcSys};
-use super::{Key, coupling, unknown};
+use super::{Key, Setting, coupling, unknown};
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// The parameters that a task is about.
@@ -12,8 +13,12 @@ use crate::{Error, Result};
 pub(super) struct Scope {
     /// What files should say: names and patterns, and their values; none for what they should not say.
     pub(super) stored: BTreeMap<Key, Option<String>>,
+    /// Names that are stored in place of a pattern.
+    pub(super) expanded: BTreeSet<Key>,
     /// What the kernel should hold.
     pub(super) set: BTreeMap<Key, String>,
+    /// What was read of that when it was looked up, in the same order, for the first observation.
+    pub(super) read: Vec<(Key, Setting)>,
     /// What is written last and cannot be read.
     pub(super) effects: BTreeMap<Key, String>,
     /// What the kernel changes along with the above.
@@ -30,10 +35,17 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Returns the scope of a task on a host; where the kernel is not managed it is not asked, and a name means what it says.
-    pub(super) fn find(options: &Options, kernel: Option<&ProcSys>) -> Result<Self> {
+    /// The host `names_for` is given if its boot does not know patterns: it gets the names that they match.
+    pub(super) fn find(
+        options: &Options,
+        kernel: Option<&ProcSys>,
+        names_for: Option<&Root>,
+    ) -> Result<Self> {
         let mut scope = Self {
             stored: options.wanted.clone(),
+            expanded: BTreeSet::new(),
             set: BTreeMap::new(),
+            read: Vec::new(),
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
@@ -48,6 +60,9 @@ impl Scope {
         if let Some(kernel) = kernel {
             scope.look_up(options, kernel)?;
             scope.followers = coupling::followers(&scope.set, kernel)?;
+        }
+        if let Some(root) = names_for {
+            scope.store_names(root)?;
         }
         coupling::contradiction(&scope.at_boot())?;
         Ok(scope)
@@ -65,6 +80,26 @@ impl Scope {
         let stored = self.stored.iter().filter(only_stored).filter(|(key, _)| !key.is_pattern());
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
         self.set.iter().map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+    }
+
+    /// Stores the names that each pattern matches in its place; a name beats a pattern.
+    fn store_names(&mut self, root: &Root) -> Result<()> {
+        let patterns: Vec<Key> = self.stored.keys().filter(|key| key.is_pattern()).cloned().collect();
+        for pattern in patterns {
+            let Ok(kernel) = ProcSys::open(root) else {
+                self.warnings.push(unread_pattern(&pattern));
+                continue;
+            };
+            // What an earlier version stored goes: no boot reads it.
+            let text = self.stored.insert(pattern.clone(), None).flatten();
+            for key in kernel.matching(&pattern)? {
+                if !self.stored.contains_key(&key) && kernel.look_up(&key)? == Some(Access::Readable) {
+                    self.stored.insert(key.clone(), text.clone());
+                    self.expanded.insert(key);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Finds each wanted name in the kernel. A name beats a pattern that matches it.
@@ -107,11 +142,12 @@ impl Scope {
     }
 
     fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
-        match kernel.look_up(name)? {
-            Some(Access::Readable) => {
+        match kernel.look_at(name)? {
+            Some((Access::Readable, read)) => {
                 self.set.insert(name.clone(), text.to_owned());
+                self.read.extend(read.map(|setting| (name.clone(), setting)));
             }
-            Some(Access::WriteOnly) => {
+            Some((Access::WriteOnly, _)) => {
                 self.stored.remove(name);
                 self.effects.insert(name.clone(), text.to_owned());
             }
@@ -167,4 +203,8 @@ impl Scope {
         ));
         Ok(())
     }
+}
+
+fn unread_pattern(pattern: &Key) -> String {
+    format!("no boot sets {pattern}: BusyBox's sysctl does not know patterns; name each parameter in full")
 }

@@ -112,11 +112,13 @@ impl VirtualService {
     fn leaving(&self, plan: &Plan<Self>) -> BTreeMap<Ingress, Leaving> {
         let mut leaving = BTreeMap::<_, Leaving>::new();
         for (item, change) in plan.iter() {
-            let Some(at) = item.key.real_server else { continue };
+            let Some((entry, at)) = item.live().and_then(|entry| Some((entry, entry.real_server?))) else {
+                continue;
+            };
             let weight = |value: &Option<Value>| value.as_ref()?.real_server().map(|server| server.weight);
-            let of = leaving.entry(item.key.service).or_default();
+            let of = leaving.entry(entry.service).or_default();
             match (weight(&change.before), weight(&change.after)) {
-                (Some(_), None) if self.options.drain.is_zero() && self.connections_of(item).active > 0 => {
+                (Some(_), None) if self.options.drain.is_zero() && self.connections_of(entry).active > 0 => {
                     of.cut_off.push(at.to_string());
                 }
                 (Some(1..), Some(0)) => of.closed.push(at.to_string()),

@@ -8,7 +8,7 @@ use nix::libc::{EEXIST, ENOENT, ESRCH};
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
 
-use super::item::{Key, Value};
+use super::item::{Entry, Value};
 use super::message::{self, Command};
 use super::real_server::{Connections, RealServer};
 use super::service::{Ingress, Service};
@@ -131,7 +131,7 @@ impl Ipvs {
         if !self.is_loaded() && kernel_module::is_available(&self.root, "ip_vs") == Some(false) {
             return Err(refusal::no_ipvs(""));
         }
-        let set = plan.iter().filter_map(|(item, change)| Some((&item.key, change.after.as_ref()?)));
+        let set = plan.iter().filter_map(|(item, change)| Some((item.key.entry()?, change.after.as_ref()?)));
         let mut known = BTreeSet::new();
         for (key, service) in set.filter_map(|(key, value)| Some((key, value.service()?))) {
             for module in refusal::modules(service) {
@@ -146,7 +146,7 @@ impl Ipvs {
     }
 
     /// Brings one entry from what it is to what it should be.
-    pub(super) fn write(&mut self, key: &Key, change: &Change<Value>) -> Result<()> {
+    pub(super) fn write(&mut self, key: &Entry, change: &Change<Value>) -> Result<()> {
         let mut is_there = change.before.is_some();
         let mut tried = 0;
         loop {
@@ -165,12 +165,12 @@ impl Ipvs {
 }
 
 /// Returns whether an error means that the entry itself is not there any more. ENOENT of a service is about its scheduler.
-fn is_gone(key: &Key, number: i32) -> bool {
+fn is_gone(key: &Entry, number: i32) -> bool {
     number == if key.real_server.is_some() { ENOENT } else { ESRCH }
 }
 
 /// Returns the request that makes of an entry what it should be.
-fn request(family: u16, key: &Key, is_there: bool, after: Option<&Value>) -> Message {
+fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
     let service = key.service;
     match (key.real_server, after) {
         (None, Some(Value::Service(value))) => {

@@ -42,7 +42,7 @@ pub(super) fn review(
         (new.clone(), "ldirectord", ldirectord(&new)?),
         (old.clone(), "ldirectord", ldirectord(&old)?),
     ] {
-        let mut changed = plan.items().map(|item| item.key.service);
+        let mut changed = plan.items().filter_map(|item| item.key.entry()).map(|entry| entry.service);
         let refuse = |what: String, remedy: &str| {
             Err(Error::invalid(format!(
                 "cannot change {what}: {program} on this host owns it, as {} lists it; {remedy}",

@@ -64,8 +64,8 @@ impl Draft {
         wanted: &BTreeMap<&'k Key, &str>,
         comment: Option<&str>,
     ) -> BTreeSet<&'k Key> {
-        let by_path: BTreeMap<&str, (&'k Key, &str)> =
-            wanted.iter().map(|(key, text)| (key.path(), (*key, *text))).collect();
+        let mut by_path: BTreeMap<&str, (&'k Key, &str)> = BTreeMap::new();
+        by_path.extend(wanted.iter().map(|(key, text)| (key.path(), (*key, *text))));
         let mut done = BTreeSet::new();
         for line in self.lines.iter_mut().rev() {
             if let Some((key, text)) = line.path().and_then(|path| by_path.get(path))

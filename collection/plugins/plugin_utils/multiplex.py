@@ -10,6 +10,8 @@ To start it takes longer than all the rest of a task on a LAN. The protocol is v
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import select
 import socket
@@ -17,11 +19,14 @@ import struct
 import tempfile
 
 from ansible import constants
-from ansible.errors import AnsibleAuthenticationFailure
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleError
 
 HELLO, NEW_SESSION, EXIT_MESSAGE, SESSION_OPENED = 0x00000001, 0x10000002, 0x80000004, 0x80000006
 VERSION = 4
 NO_ESCAPE = 0xffffffff
+# A private method of Ansible's plugin ssh, from ansible-core 2.16 or before to 2.21 at least: runs a command line, with data on standard input.
+METHOD = '_bare_run'
+RETRIES = 'reconnection_retries'  # of ansible_ssh_retries
 LONGEST = 256 * 1024  # bytes of a message, as in OpenSSH's mux.c and packet.h
 
 
@@ -37,17 +42,33 @@ class Lost(AnsibleAuthenticationFailure):
         super().__init__(msg)
 
 
-def prefer_master(connection, mark, display):
-    """Lets an ssh connection use its master where that can do it, else start ssh as ever: for a password, a terminal, the first command.
+@contextlib.contextmanager
+def multiplexed(connection, is_wanted, mark, display):
+    """Has an ssh connection use its master in the meantime, where that can do it, else start ssh as ever: for a password, a terminal, the first command.
 
     With ansible_ssh_retries, Ansible runs a command again whose connection was lost. One that has output the mark, which says that a task
-    has begun, is not.
+    has begun, is not; and without a look at outputs, none is.
     """
-    start = getattr(connection, '_bare_run', None)
-    # A loop has one connection for all its items.
-    if start is None or '_bare_run' in vars(connection) or not is_ssh(connection):
-        return
+    start = getattr(connection, METHOD, None)
+    if not is_ssh(connection):
+        yield
+    elif is_wanted and takes_commands(start):
+        # Over that of its class, for this one connection.
+        setattr(connection, METHOD, by_master(connection, start, mark, display))
+        try:
+            yield
+        finally:
+            delattr(connection, METHOD)
+    else:
+        if is_wanted:
+            display.v(f"lvs.host: each command starts an ssh: this Ansible's connection has no {METHOD}(cmd, in_data, sudoable,"
+                      ' checkrc), which the process that holds it open would stand in for', host=connection.host)
+        with tried_once(connection):
+            yield
 
+
+def by_master(connection, start, mark, display):
+    """Returns what stands in for the method, `start`, of a connection."""
     def bare_run(cmd, in_data, sudoable=True, checkrc=True):
         path = find_socket(cmd)
         output = None
@@ -61,11 +82,36 @@ def prefer_master(connection, mark, display):
             raise Lost
         return output
 
-    connection._bare_run = bare_run
+    return bare_run
 
 
 def is_ssh(connection):
     return connection.transport in ('ssh', 'ansible.builtin.ssh')
+
+
+@contextlib.contextmanager
+def tried_once(connection):
+    """Has Ansible run each command of a connection once in the meantime."""
+    try:
+        retries = connection.get_option(RETRIES)
+    except (AnsibleError, KeyError):
+        # A plugin of another name for ssh, such as Mitogen's.
+        yield
+        return
+    connection.set_option(RETRIES, 0)
+    try:
+        yield
+    finally:
+        connection.set_option(RETRIES, retries)
+
+
+def takes_commands(method):
+    """Returns whether a method is there and can be called as Ansible calls it, as another version of Ansible may have another."""
+    try:
+        inspect.signature(method).bind(b'cmd', b'in_data', sudoable=True, checkrc=True)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def find_socket(cmd):

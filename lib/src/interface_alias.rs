@@ -186,7 +186,8 @@ impl Resource for InterfaceAlias {
             state.extend(found.map(|(alias, address)| (Item::live(alias), Value::Address(address))));
         }
         for store in &self.stores {
-            state.extend(store.observe(&self.wishes)?);
+            let stored = store.observe(&self.wishes, &state)?;
+            state.extend(stored);
         }
         Ok(state)
     }

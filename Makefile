@@ -93,7 +93,7 @@ ipvs-kernel: modules
 	lab/guest need
 	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
 	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
-	    $(patsubst lib/tests/%.rs,--test %,$(wildcard lib/tests/virtual_service_*.rs)) -- --test-threads=1
+	    $(patsubst lib/tests/%.rs,--test %,$(wildcard lib/tests/virtual_service_*.rs lib/tests/*_guest.rs)) -- --test-threads=1
 
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.
 versions: collection

@@ -125,7 +125,6 @@ fn tasks_with_twins_and_orders_of_their_own_change_nothing_again_or_a_warning_sa
         assert!(answers.contradict, "{} and {} contradict each other", TWINS[one], TWINS[other]);
     }
     let mut runner = TestRunner::new(Config { cases: 20, failure_persistence: None, ..Config::default() });
-    let counts = std::cell::Cell::new((0, 0));
     runner
         .run(&ordered_play(), |(high, play)| {
             let host = host_with(false, &[]);
@@ -140,17 +139,12 @@ fn tasks_with_twins_and_orders_of_their_own_change_nothing_again_or_a_warning_sa
                 }
             }
             let answers = applied(&host, &tasks);
-            let (same, contradicting) = counts.get();
-            if answers.contradict {
-                counts.set((same, contradicting + 1));
-            } else {
-                counts.set((same + 1, contradicting));
+            if !answers.contradict {
                 compare(&host, &answers, &[&SYSTEMD, &PROCPS], &format!("{tasks:?}"));
             }
             Ok(())
         })
         .unwrap();
-    println!("{:?} plays agree with themselves, and contradict", counts.get());
 }
 
 /// Files by the shape of those of distributions, their packages and hardening roles.

@@ -132,15 +132,15 @@ impl Sysctl {
     }
 
     /// Writes parameters of one rank to the kernel: as the person ordered them; else switches first, then what the task names,
-    /// so that an error is about that, and then what changes along; of what bounds each other, what makes room first.
+    /// so that an error is about that, and then what changes along; of what bounds or unsets each other, what makes room first.
     fn write_kernel(&mut self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         let now_of = |key: &Key| now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let mut planned: Vec<_> = plan.iter().filter_map(planned_setting).collect();
         planned.sort_by_cached_key(|(key, setting, is_act)| {
-            let given = self.options.order.get(*key);
+            let given = self.scope.place(key, &self.options.order);
             let follows = !self.scope.set.contains_key(*key);
             let late = coupling::comes_late(key, now_of(key), setting);
-            (!is_act, given, !coupling::is_switch(key), follows, late)
+            (!is_act, given, !coupling::is_switch(key), late, follows)
         });
         let has_switch = planned.iter().any(|(key, ..)| coupling::is_switch(key));
         let written = planned.into_iter().try_for_each(|(key, setting, _)| {
@@ -299,14 +299,15 @@ impl Resource for Sysctl {
             Some(Value::Set(setting)) => setting.text(),
             _ => "",
         };
-        let own = coupling::rank(&item.key, text);
+        let rank = |key: &Key, text: &str| coupling::rank(key, text, !self.options.order.is_empty());
+        let own = rank(&item.key, text);
         if !self.scope.followers.contains(&item.key) {
             return own;
         }
         // What changes along does so with the last of its switches.
         let set = |path: String| self.scope.set.get_key_value(path.as_str());
         let switches = coupling::changers(item.key.path()).into_iter().filter_map(set);
-        switches.map(|(key, text)| coupling::rank(key, text)).max().unwrap_or(own)
+        switches.map(|(key, text)| rank(key, text)).max().unwrap_or(own)
     }
 
     fn lock(&mut self) -> Option<&mut Lock> {

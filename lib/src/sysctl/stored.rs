@@ -152,7 +152,7 @@ impl Sysctl {
     /// Returns where a line of `key` stands among new ones: as the person gave them, or as the kernel is written.
     fn position(&self, key: &Key, text: &str) -> (usize, u8) {
         let given = self.options.order.get(key).copied();
-        (given.unwrap_or_default(), coupling::rank(key, text))
+        (given.unwrap_or_default(), coupling::rank(key, text, false))
     }
 
     /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot

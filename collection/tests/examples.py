@@ -32,7 +32,7 @@ MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
 
 
 # Their examples change the kernel of the machine here, or need IPVS in it.
-KERNEL = ('kernel_module', 'virtual_service')
+KERNEL = ('ipvs', 'kernel_module', 'virtual_service')
 
 
 def main():

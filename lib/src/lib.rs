@@ -8,6 +8,7 @@ pub mod engine;
 mod error;
 pub mod file;
 pub mod interface_alias;
+pub mod ipvs;
 mod keepalived;
 pub mod kernel_module;
 mod netlink;

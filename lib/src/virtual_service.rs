@@ -44,15 +44,16 @@ use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
 use boot::Store;
-use ipvs::Ipvs;
+pub(crate) use ipvs::Ipvs as Table;
 use options::{Options, Purge, ServerState, ServiceWish};
+pub(crate) use refusal::unreadable;
 
 /// The services of a task and their real servers, on one host.
 #[derive(Debug)]
 pub struct VirtualService {
     options: Options,
     root: Root,
-    table: Ipvs,
+    table: Table,
     /// What a boot brings back, if the task is about that too.
     store: Option<Store>,
     /// How many connections a real server had when it was last seen.

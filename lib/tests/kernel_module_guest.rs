@@ -17,6 +17,8 @@ const LISTS: [&str; 3] = ["/etc/modules-load.d", "/etc/modprobe.d", "/run/module
 
 /// Gives the test a host on which none of these modules is loaded and no boot loads any.
 fn enter(modules: &[&str]) {
+    // Never on the machine of whoever calls it by mistake.
+    assert!(Path::new("/payload/program").exists(), "this runs in a guest alone: make ipvs-kernel");
     for module in modules {
         let _ = Command::new("rmmod").arg(module).output();
         assert!(!is_loaded(module), "{module}");
@@ -67,7 +69,7 @@ fn modules_are_loaded_now_and_at_the_next_boot_and_go() {
     apply_by_the_laws(&modules(gone), look);
     assert!(!is_loaded("ipip") && !is_loaded("ip_gre"));
     assert_eq!(fs::read_dir("/etc/modules-load.d").unwrap().count(), 0);
-    apply_by_the_laws(&modules(json!({"name": "ipip", "persist": false})), look);
+    apply_by_the_laws(&modules(json!({"name": ["ipip"], "persist": false})), look);
     assert_eq!(fs::read_dir("/etc/modules-load.d").unwrap().count(), 0);
 }
 
@@ -75,15 +77,15 @@ fn modules_are_loaded_now_and_at_the_next_boot_and_go() {
 fn check_mode_loads_nothing() {
     enter(&["ipip"]);
     let before = look();
-    assert_eq!(modules(json!({"name": "ipip"})).check().unwrap().plan.iter().count(), 2);
+    assert_eq!(modules(json!({"name": ["ipip"]})).check().unwrap().plan.iter().count(), 2);
     assert_eq!(look(), before);
 }
 
 #[test]
 fn parameters_are_those_that_the_kernel_has() {
     enter(&["ip_vs_rr", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh", "ip_vs_lc", "ip_vs"]);
-    let bits = |bits: u8| json!({"name": "ip_vs", "parameters": {"conn_tab_bits": bits}});
-    let said = fail_by_the_laws(&modules(json!({"name": "ip_vs", "parameters": {"no_such": 1}})), look);
+    let bits = |bits: u8| json!({"name": ["ip_vs"], "parameters": {"conn_tab_bits": bits}});
+    let said = fail_by_the_laws(&modules(json!({"name": ["ip_vs"], "parameters": {"no_such": 1}})), look);
     assert!(said.starts_with("cannot set the parameter no_such of the module ip_vs: 1 was asked for and it is not there afterwards"), "{said}");
     assert!(!is_loaded("ip_vs"), "it is put back");
     apply_by_the_laws(&modules(bits(10)), look);
@@ -91,17 +93,17 @@ fn parameters_are_those_that_the_kernel_has() {
     assert!(read("/etc/modprobe.d/lvs-host.ip_vs.conf").ends_with("\noptions ip_vs conn_tab_bits=10\n"));
     let said = fail_by_the_laws(&modules(bits(11)), look);
     assert!(said.starts_with("cannot set the parameter conn_tab_bits of the module ip_vs to 11: it can be set only while the module is loaded, and that is"), "{said}");
-    let said = fail_by_the_laws(&modules(json!({"name": "ip_vs", "parameters": {"no_such": 1}})), look);
+    let said = fail_by_the_laws(&modules(json!({"name": ["ip_vs"], "parameters": {"no_such": 1}})), look);
     assert!(said.contains("shows none of that name"), "{said}");
     // What is not named stays, and one that can be set while it is loaded is.
-    apply_by_the_laws(&modules(json!({"name": "ip_vs"})), look);
+    apply_by_the_laws(&modules(json!({"name": ["ip_vs"]})), look);
     let size: u32 = read("/sys/module/nf_conntrack/parameters/hashsize").trim().parse().unwrap();
     apply_by_the_laws(
-        &modules(json!({"name": "nf_conntrack", "parameters": {"hashsize": size * 2}, "persist": false})),
+        &modules(json!({"name": ["nf_conntrack"], "parameters": {"hashsize": size * 2}, "persist": false})),
         look,
     );
     assert_eq!(read("/sys/module/nf_conntrack/parameters/hashsize").trim(), (size * 2).to_string());
-    apply_by_the_laws(&modules(json!({"name": "ip_vs", "state": "absent"})), look);
+    apply_by_the_laws(&modules(json!({"name": ["ip_vs"], "state": "absent"})), look);
     assert!(!Path::new("/etc/modprobe.d/lvs-host.ip_vs.conf").exists());
 }
 
@@ -110,9 +112,9 @@ fn without_modprobe_the_kernel_is_asked() {
     enter(&["ip_gre", "gre", "ipip", "ip_vs_rr", "ip_vs_wlc", "ip_vs"]);
     let right = read("/proc/sys/kernel/modprobe");
     fs::write("/proc/sys/kernel/modprobe", "/nowhere/modprobe").unwrap();
-    let loaded = modules(json!({"name": "ip_gre"})).apply().map(drop);
+    let loaded = modules(json!({"name": ["ip_gre"]})).apply().map(drop);
     let with_parameter =
-        modules(json!({"name": "ip_vs", "parameters": {"conn_tab_bits": 9}})).apply().map(drop);
+        modules(json!({"name": ["ip_vs"], "parameters": {"conn_tab_bits": 9}})).apply().map(drop);
     fs::write("/proc/sys/kernel/modprobe", right.trim()).unwrap();
     loaded.unwrap();
     with_parameter.unwrap();
@@ -127,21 +129,21 @@ fn what_is_built_in_counts_as_loaded() {
     let list = read(&format!("/lib/modules/{}/modules.builtin", release.trim()));
     let name =
         list.lines().next().unwrap().rsplit('/').next().unwrap().strip_suffix(".ko").unwrap().to_owned();
-    assert!(modules(json!({"name": name})).apply().unwrap().plan.is_empty(), "{name}");
-    let said = fail_by_the_laws(&modules(json!({"name": name, "state": "absent"})), look);
+    assert!(modules(json!({"name": [name]})).apply().unwrap().plan.is_empty(), "{name}");
+    let said = fail_by_the_laws(&modules(json!({"name": [name], "state": "absent"})), look);
     assert!(said.ends_with(": it is built into the kernel; leave it"), "{said}");
 }
 
 #[test]
 fn what_cannot_be_done_is_said_and_nothing_is_changed() {
     enter(&["ip_vs_rr", "ip_vs_wlc", "ip_vs", "ipip"]);
-    let said = fail_by_the_laws(&modules(json!({"name": "no_such"})), look);
+    let said = fail_by_the_laws(&modules(json!({"name": ["no_such"]})), look);
     assert_eq!(
         said,
         "cannot load the module no_such: the kernel that runs has no module of that name; give one that it has"
     );
-    modules(json!({"name": "ip_vs_rr"})).apply().unwrap();
-    let said = fail_by_the_laws(&modules(json!({"name": "ip_vs", "state": "absent"})), look);
+    modules(json!({"name": ["ip_vs_rr"]})).apply().unwrap();
+    let said = fail_by_the_laws(&modules(json!({"name": ["ip_vs"], "state": "absent"})), look);
     assert!(
         said.starts_with(
             "cannot remove the module ip_vs: it is in use, as `lsmod` shows; end what uses it first"
@@ -153,14 +155,14 @@ fn what_cannot_be_done_is_said_and_nothing_is_changed() {
     for place in ["proc", "sys"] {
         symlink(format!("/{place}"), root.path().join(place)).unwrap();
     }
-    let said = fail_by_the_laws(&modules(json!({"name": "ipip"})).under(root.path()), look);
+    let said = fail_by_the_laws(&modules(json!({"name": ["ipip"]})).under(root.path()), look);
     assert!(
         said.contains("there are no modules of the kernel that runs below /lib/modules, as in a container"),
         "{said}"
     );
     // Without the privilege.
     let answer = Command::new("unshare")
-        .args(["-U", "-r", "/modules/kernel_module", r#"{"name": "ipip", "persist": false}"#])
+        .args(["-U", "-r", "/modules/kernel_module", r#"{"name": ["ipip"], "persist": false}"#])
         .output()
         .unwrap();
     let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
@@ -177,8 +179,8 @@ fn who_else_has_a_boot_load_it_is_warned_of_and_a_failing_file_puts_the_kernel_b
     fs::create_dir_all(LISTS[0]).unwrap();
     fs::write("/etc/modules", "# mine\nipip\n").unwrap();
     fs::write("/etc/modules-load.d/mine.conf", "ipip\n").unwrap();
-    apply_by_the_laws(&modules(json!({"name": "ipip"})), look);
-    let report = apply_by_the_laws(&modules(json!({"name": "ipip", "state": "absent"})), look);
+    apply_by_the_laws(&modules(json!({"name": ["ipip"]})), look);
+    let report = apply_by_the_laws(&modules(json!({"name": ["ipip"], "state": "absent"})), look);
     assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
     assert_eq!(report.warnings[0], "/etc/modules has a boot load ipip all the same; take it out there");
     let strace = [
@@ -188,7 +190,7 @@ fn who_else_has_a_boot_load_it_is_warned_of_and_a_failing_file_puts_the_kernel_b
         "-e",
         "inject=renameat:error=ENOSPC:when=1",
         "/modules/kernel_module",
-        r#"{"name": "ipip"}"#,
+        r#"{"name": ["ipip"]}"#,
     ];
     let before = look();
     let output = Command::new("strace").args(strace).output().unwrap();

@@ -18,19 +18,11 @@ const LONGEST: usize = 55;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    name: Names,
+    name: Vec<Text>,
     parameters: Option<BTreeMap<String, Text>>,
     #[serde(default)]
     state: Presence,
     persist: Option<Flag>,
-}
-
-/// One name, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(Text),
-    Many(Vec<Text>),
 }
 
 /// What the task wants.
@@ -51,11 +43,8 @@ impl TryFrom<Arguments> for Task {
     type Error = Error;
 
     fn try_from(arguments: Arguments) -> Result<Self> {
-        let names = match arguments.name {
-            Names::One(name) => vec![name],
-            Names::Many(names) => names,
-        };
-        let modules = names.iter().map(|Text(name)| module(name)).collect::<Result<BTreeSet<_>>>()?;
+        let modules =
+            arguments.name.iter().map(|Text(name)| module(name)).collect::<Result<BTreeSet<_>>>()?;
         let parameters = arguments.parameters.unwrap_or_default();
         let present = arguments.state == Presence::Present;
         match (modules.len(), parameters.is_empty()) {

@@ -36,24 +36,28 @@ const AT_ONCE: usize = 32;
 /// The table of the network namespace of this thread. Where there is none yet, nothing is asked for before the first write: the
 /// kernel would load IPVS for it.
 #[derive(Debug)]
-pub(super) struct Ipvs {
+pub(crate) struct Ipvs {
     root: Root,
     connection: Option<(Connection, u16)>,
 }
 
 impl Ipvs {
     /// Returns the table of this thread's network namespace.
-    pub(super) fn new(root: &Root) -> Self {
+    pub(crate) fn new(root: &Root) -> Self {
         Self { root: root.clone(), connection: None }
     }
 
     /// Returns whether the kernel has IPVS by now.
-    pub(super) fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         self.connection.is_some() || self.root.at("/proc/thread-self/net/ip_vs").exists()
     }
 
     /// Asks IPVS something.
-    fn ask(&mut self, request: impl FnOnce(u16) -> Message, flags: u16) -> Result<io::Result<Answer>> {
+    pub(crate) fn ask(
+        &mut self,
+        request: impl FnOnce(u16) -> Message,
+        flags: u16,
+    ) -> Result<io::Result<Answer>> {
         self.with_connection(|connection, family| connection.ask(request(family), flags))
     }
 
@@ -150,11 +154,17 @@ impl Ipvs {
         Ok(servers.into_iter().map(with_counts).collect())
     }
 
+    /// Returns an error about a kernel that has no IPVS, as far as that can be known without loading it.
+    pub(crate) fn is_to_be_had(&self) -> Result<()> {
+        match kernel_module::is_available(&self.root, "ip_vs") {
+            Some(false) if !self.is_loaded() => Err(refusal::no_ipvs("")),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns an error about a kernel that has not what a plan needs, as far as that can be known without loading it.
     pub(super) fn review(&self, plan: &Plan<VirtualService>) -> Result<()> {
-        if !self.is_loaded() && kernel_module::is_available(&self.root, "ip_vs") == Some(false) {
-            return Err(refusal::no_ipvs(""));
-        }
+        self.is_to_be_had()?;
         let set = plan.iter().filter_map(|(item, change)| Some((item.key.entry()?, change.after.as_ref()?)));
         let mut known = BTreeSet::new();
         for (key, service) in set.filter_map(|(key, value)| Some((key, value.service()?))) {

@@ -188,7 +188,7 @@ pub fn manager_detection(data: &[u8]) {
             match found() {
                 Ok(stores) => stores.iter().for_each(|store| {
                     is_a_place_of_ours(host.root().path(), store.file());
-                    drop(store.observe(&[], &State::new()));
+                    drop(store.observe(&[], &State::<crate::interface_alias::InterfaceAlias>::new()));
                 }),
                 Err(error) => crate::properties::is_a_sentence(&error),
             }

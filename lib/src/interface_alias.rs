@@ -19,6 +19,7 @@ mod message;
 mod options;
 mod persistence;
 mod purge;
+mod route;
 mod scope;
 mod task;
 mod wire;
@@ -237,6 +238,7 @@ impl Resource for InterfaceAlias {
         warnings.extend(keepalived::review(&self.root, plan)?);
         self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
+        warnings.extend(route::review(found, plan)?);
         warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);

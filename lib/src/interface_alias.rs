@@ -21,6 +21,7 @@ pub(crate) mod persistence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod purge;
+mod route;
 mod scope;
 mod task;
 mod wire;
@@ -239,6 +240,7 @@ impl Resource for InterfaceAlias {
         warnings.extend(keepalived::review(&self.root, plan)?);
         self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
+        warnings.extend(route::review(found, plan)?);
         warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);

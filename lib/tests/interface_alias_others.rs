@@ -254,3 +254,25 @@ fn an_interface_is_found_by_an_alternative_name_and_the_label_is_of_its_own() {
     assert!(apply(json!({"name": format!("{long}:2"), "state": "absent"})));
     assert!(!apply(json!({"name": format!("{long}x:2"), "state": "absent"})));
 }
+
+#[test]
+fn a_default_route_that_goes_with_the_last_address_is_told_before() {
+    for (more, is_told) in [(None, true), (Some("198.51.100.1/24"), false)] {
+        enter_network();
+        ip("address add 192.0.2.10/24 dev v0");
+        ip("route add default via 192.0.2.254");
+        more.map(|more| ip(&format!("address add {more} dev v0")));
+        let task = alias(json!({"name": "v0", "address": "192.0.2.10", "state": "absent"}));
+        let tells =
+            |warnings: &[String]| warnings.iter().any(|one| one.contains("default route by v0 with it"));
+        assert_eq!(tells(&task.check().unwrap().warnings), is_told);
+        assert!(ip("route show default").contains("192.0.2.254"));
+        assert_eq!(tells(&task.apply().unwrap().warnings), is_told);
+        assert_eq!(
+            ip("route show default").is_empty(),
+            is_told,
+            "the kernel keeps it as long as an address is there"
+        );
+        assert!(!tells(&task.apply().unwrap().warnings), "nothing changes");
+    }
+}

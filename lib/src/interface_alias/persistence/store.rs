@@ -169,7 +169,7 @@ impl Store {
                     && label(alias, address).is_none_or(|label| !taken.contains(&label))
             };
             let wanted = wishes.iter().filter_map(wish).filter(is_free);
-            let unwanted = self.unwanted(wishes, live, &stored)?;
+            let unwanted = self.unwanted(wishes, live, &stored, &taken)?;
             let possible: Addresses = wanted.chain(stored).collect();
             let known = ifstate.read(&possible, &unwanted)?;
             state.extend(known.iter().map(|(alias, address)| entry(alias, address, ifstate.file())));
@@ -177,22 +177,23 @@ impl Store {
         Ok(state)
     }
 
-    /// Returns the labelled addresses that are to go, also those that a run which was killed has taken out of the file only. What another
-    /// stanza has is the person's.
+    /// Returns the labelled addresses that are to go, also those that a run which was killed has taken out of the file only. A label that
+    /// another address has there, or another stanza, is still in use.
     fn unwanted(
         &self,
         wishes: &[Wish],
         live: &State<InterfaceAlias>,
         stored: &Addresses,
+        taken: &HashSet<String>,
     ) -> Result<Addresses> {
         let is_to_go = |(alias, address): &(&Alias, &Address)| {
             alias.interface == self.interface && wishes.iter().any(|wish| wish.rejects(alias, address))
         };
-        let mut unwanted: Addresses = addresses(live)
-            .chain(stored)
-            .filter(is_to_go)
-            .map(|(alias, address)| (alias.clone(), address.clone()))
-            .collect();
+        let is_free = |(alias, address): &(&Alias, &Address)| {
+            label(alias, address).is_none_or(|label| !taken.contains(&label))
+        };
+        let all = addresses(live).filter(is_free).chain(stored).filter(is_to_go);
+        let mut unwanted: Addresses = all.map(|(alias, address)| (alias.clone(), address.clone())).collect();
         if !unwanted.is_empty() {
             let others = self.others(&mut Known::default())?;
             unwanted.retain(|alias, address| others.bring(None, label(alias, address).as_deref()).is_none());

@@ -100,6 +100,7 @@ def come(host, life):
     for task in life.tasks:
         assert host.changes(checked(task)), 'check mode predicts a change'
         assert host.changes(task), 'the address comes'
+        assert 'was not asked' not in host.answer, "the manager's own reader has taken it"
     assert host.has_each(life.all()), 'they are there'
     for task in life.tasks:
         assert host.keeps(task), 'once more changes nothing'
@@ -177,6 +178,16 @@ def test_ifupdown(host):
     assert host.says('give it a label', task), 'without a label it might come first'
     leave_a_stanza_alone(host)
     leave_keepalived_alone(host)
+    have_ifquery_read_it(host)
+
+
+def have_ifquery_read_it(host):
+    """What the person has written so that ifupdown reads nothing any more is told, and does not stand in the way."""
+    host.write('/etc/network/interfaces.d/broken', 'iface eth9 inet bogus\n')
+    told = 'ifupdown does not take its files, with this change or without it: unknown or no method'
+    assert host.says(told, LABELLED) and '"changed":true' in host.answer, 'a file that fails already is told'
+    assert host.says(told, absent(LABELLED)) and '"changed":true' in host.answer, 'also where an address goes'
+    host.run('rm', '/etc/network/interfaces.d/broken')
 
 
 def take_the_alias_along(host):

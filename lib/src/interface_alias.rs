@@ -186,7 +186,8 @@ impl Resource for InterfaceAlias {
             state.extend(found.map(|(alias, address)| (Item::live(alias), Value::Address(address))));
         }
         for store in &self.stores {
-            state.extend(store.observe(&self.wishes)?);
+            let stored = store.observe(&self.wishes, &state)?;
+            state.extend(stored);
         }
         Ok(state)
     }
@@ -234,11 +235,11 @@ impl Resource for InterfaceAlias {
     }
 
     fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, mode: Mode) -> Result<Vec<String>> {
-        keepalived::review(&self.root, plan)?;
-        self.kernel.review(&added(plan))?;
         let mut warnings: Vec<String> = self.awaited.iter().map(|name| awaited(name)).collect();
+        warnings.extend(keepalived::review(&self.root, plan)?);
+        self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
-        warnings.extend(persistence::review(&self.stores, plan, &self.wishes)?);
+        warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
         }

@@ -8,8 +8,9 @@ pub mod engine;
 mod error;
 pub mod file;
 pub mod interface_alias;
+pub mod ipvs;
 mod keepalived;
-mod kernel_module;
+pub mod kernel_module;
 mod netlink;
 pub mod netns;
 #[cfg(any(test, fuzzing))]

@@ -132,15 +132,15 @@ impl Sysctl {
     }
 
     /// Writes parameters of one rank to the kernel: as the person ordered them; else switches first, then what the task names,
-    /// so that an error is about that, and then what changes along; of what bounds each other, what makes room first.
+    /// so that an error is about that, and then what changes along; of what bounds or unsets each other, what makes room first.
     fn write_kernel(&mut self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         let now_of = |key: &Key| now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let mut planned: Vec<_> = plan.iter().filter_map(planned_setting).collect();
         planned.sort_by_cached_key(|(key, setting, is_act)| {
-            let given = self.options.order.iter().position(|other| other == *key);
+            let given = self.scope.place(key, &self.options.order);
             let follows = !self.scope.set.contains_key(*key);
             let late = coupling::comes_late(key, now_of(key), setting);
-            (!is_act, given, !coupling::is_switch(key), follows, late)
+            (!is_act, given, !coupling::is_switch(key), late, follows)
         });
         let has_switch = planned.iter().any(|(key, ..)| coupling::is_switch(key));
         let written = planned.into_iter().try_for_each(|(key, setting, _)| {
@@ -201,6 +201,22 @@ impl Sysctl {
         }
     }
 
+    /// Adds what the kernel is to hold of the parameters that the task sets.
+    fn want(&self, now: &State<Self>, then: &mut State<Self>) -> Result<()> {
+        for (key, text) in &self.scope.set {
+            let item = Item::kernel(key.clone());
+            // What a pattern matched may have vanished.
+            let there = now.get(&item).and_then(Value::setting);
+            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
+                continue;
+            }
+            if there.map_or_else(|| self.scope.names(key), |there| !there.is(key, text)) {
+                then.insert(item, Value::Set(Setting::new(key, text)));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
     fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
@@ -246,7 +262,6 @@ impl Resource for Sysctl {
         if self.options.wish == Wish::Read {
             return Ok(then);
         }
-        let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
         let texts = self.wanted_texts(now);
         let followed = coupling::followed(&scope.set, now, &scope.followers);
         // Not a second name of a switch, as that is the switch.
@@ -254,19 +269,9 @@ impl Resource for Sysctl {
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
         let kept = self.kept(singles.collect(), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
-            then.insert(Item::kernel((*key).clone()), value(key, text));
+            then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }
-        for (key, text) in &scope.set {
-            let item = Item::kernel(key.clone());
-            // What a pattern matched may have vanished.
-            let there = now.get(&item).and_then(Value::setting);
-            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
-                continue;
-            }
-            if there.map_or_else(|| scope.names(key), |there| !there.is(key, text)) {
-                then.insert(item, value(key, text));
-            }
-        }
+        self.want(now, &mut then)?;
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }
@@ -294,14 +299,15 @@ impl Resource for Sysctl {
             Some(Value::Set(setting)) => setting.text(),
             _ => "",
         };
-        let own = coupling::rank(&item.key, text);
+        let rank = |key: &Key, text: &str| coupling::rank(key, text, !self.options.order.is_empty());
+        let own = rank(&item.key, text);
         if !self.scope.followers.contains(&item.key) {
             return own;
         }
         // What changes along does so with the last of its switches.
         let set = |path: String| self.scope.set.get_key_value(path.as_str());
         let switches = coupling::changers(item.key.path()).into_iter().filter_map(set);
-        switches.map(|(key, text)| coupling::rank(key, text)).max().unwrap_or(own)
+        switches.map(|(key, text)| rank(key, text)).max().unwrap_or(own)
     }
 
     fn lock(&mut self) -> Option<&mut Lock> {

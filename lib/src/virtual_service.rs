@@ -44,15 +44,16 @@ use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
 use boot::Store;
-use ipvs::Ipvs;
+pub(crate) use ipvs::Ipvs as Table;
 use options::{Options, Purge, ServerState, ServiceWish};
+pub(crate) use refusal::unreadable;
 
 /// The services of a task and their real servers, on one host.
 #[derive(Debug)]
 pub struct VirtualService {
     options: Options,
     root: Root,
-    table: Ipvs,
+    table: Table,
     /// What a boot brings back, if the task is about that too.
     store: Option<Store>,
     /// How many connections a real server had when it was last seen.
@@ -67,11 +68,11 @@ pub struct VirtualService {
 
 /// When an entry is written: what may be refused first, and what cannot be taken back in full at last.
 mod rank {
-    pub(super) const SERVICES: u8 = 0;
-    pub(super) const REAL_SERVERS: u8 = 1;
-    pub(super) const FILES: u8 = 2;
-    pub(super) const GONE_REAL_SERVERS: u8 = 3;
-    pub(super) const GONE_SERVICES: u8 = 4;
+    /// Each service before its real servers, so that a new one is without them no longer than it must be.
+    pub(super) const PRESENT: u8 = 0;
+    pub(super) const FILES: u8 = 1;
+    pub(super) const GONE_REAL_SERVERS: u8 = 2;
+    pub(super) const GONE_SERVICES: u8 = 3;
 }
 
 impl VirtualService {
@@ -103,8 +104,8 @@ impl Resource for VirtualService {
 
     fn observe(&mut self) -> Result<State<Self>> {
         let mut state = State::<Self>::new();
-        for ingress in self.read()? {
-            let Some(service) = self.table.service(ingress)? else { continue };
+        let read: Vec<_> = self.read()?.into_iter().collect();
+        for (ingress, service) in self.table.those_of(&read)? {
             state.insert(Item::service(ingress), Value::Service(service));
             for (at, (server, connections)) in self.table.real_servers(ingress)? {
                 self.connections.insert((ingress, at), connections);
@@ -142,10 +143,10 @@ impl Resource for VirtualService {
     fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         match (layer, &self.store) {
             (Layer::File(path), Some(store)) => store.write(path, now, plan),
-            _ => plan.iter().try_for_each(|(item, change)| match item.live() {
-                Some(entry) => self.table.write(entry, change),
-                None => Ok(()),
-            }),
+            _ => {
+                let changes = plan.iter().filter_map(|(item, change)| Some((item.live()?, change)));
+                self.table.write_all(&changes.collect::<Vec<_>>())
+            }
         }
     }
 
@@ -174,8 +175,7 @@ impl Resource for VirtualService {
     fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
         match (item.live().map(|entry| entry.real_server), &change.after) {
             (None, _) => rank::FILES,
-            (Some(None), Some(_)) => rank::SERVICES,
-            (Some(Some(_)), Some(_)) => rank::REAL_SERVERS,
+            (Some(_), Some(_)) => rank::PRESENT,
             (Some(Some(_)), None) => rank::GONE_REAL_SERVERS,
             (Some(None), None) => rank::GONE_SERVICES,
         }

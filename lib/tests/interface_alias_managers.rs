@@ -12,7 +12,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use managers::{DROP_IN, Host, PROFILE, STANZAS, YAML, alias, index, with};
+use managers::{DROP_IN, Host, PROFILE, STANZAS, YAML, alias, hosts, index, with};
 use serde_json::{Value, json};
 
 const STANZA: &str = "source /etc/network/interfaces.d/*\nauto v0\niface v0 inet dhcp\n";
@@ -76,4 +76,17 @@ fn a_manager_that_has_set_the_address_and_not_yet_said_so_is_waited_for() {
     assert!(host.refuse(alias()).contains("neither ifupdown"));
     assert!(begin.elapsed() < Duration::from_secs(1), "what it does not manage is not waited for");
     assert!(host.path(PROFILE).exists());
+}
+
+#[test]
+fn a_reader_that_is_not_there_is_told_where_something_changes() {
+    let is_told = |warnings: &[String]| warnings.iter().any(|one| one.contains("was not asked"));
+    for (manage, file) in hosts() {
+        let host = Host::new();
+        manage(&host);
+        // networkd has none.
+        assert_eq!(is_told(&host.apply(alias()).warnings), file != DROP_IN, "{file}");
+        assert!(!is_told(&host.task(alias()).apply().unwrap().warnings), "{file}: nothing changes");
+        host.apply(absent());
+    }
 }

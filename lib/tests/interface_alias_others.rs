@@ -200,6 +200,14 @@ fn an_address_that_keepalived_owns_is_refused() {
     assert!(error.contains("keepalived on this host owns 192.0.2.10"), "{error}");
     assert_eq!(fail_by_the_laws(&alias("192.0.2.10/24"), look), error);
     alias("192.0.2.11/24").apply().unwrap();
+    let text = format!("{text}static_ipaddress {{\n ~SEQ(last, 20, 25) 192.0.2.${{last}}\n}}\n");
+    std::fs::write(root.path().join("etc/keepalived/keepalived.conf"), text).unwrap();
+    let tells = |address: &str| {
+        let warnings = alias(address).check().unwrap().warnings;
+        warnings.iter().any(|one| one.contains("~SEQ(last") && one.contains("only keepalived knows"))
+    };
+    assert!(tells("192.0.2.12/24"));
+    assert!(!tells("192.0.2.11/24"), "nothing is added");
 }
 
 #[test]

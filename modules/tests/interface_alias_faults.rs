@@ -5,6 +5,7 @@
 
 mod host;
 
+use std::cell::Cell;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use host::traced::{Traced, run};
 use serde_json::{Value, json};
 
 const MODULE: &str = env!("CARGO_BIN_EXE_interface_alias");
+const PROMOTE: &str = "/proc/sys/net/ipv4/conf/v0/promote_secondaries";
 
 fn ip(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
@@ -24,10 +26,11 @@ fn ip(arguments: &str) -> String {
 /// Gives v0 a primary address with a default route that needs it, and a sibling: what the task must not lose.
 fn reset() {
     ip("-4 address flush dev v0");
-    ip("address add 192.0.2.1/24 dev v0 label v0:1");
+    // The next run of a killed one gives it the usual broadcast address, whatever it had.
+    ip("address add 192.0.2.1/24 brd + dev v0 label v0:1");
     ip("address add 192.0.2.2/24 dev v0");
     ip("route replace default via 192.0.2.254 src 192.0.2.2");
-    std::fs::write("/proc/sys/net/ipv4/conf/v0/promote_secondaries", "0").unwrap();
+    std::fs::write(PROMOTE, "0").unwrap();
 }
 
 /// Returns the addresses of v0, with labels, sorted, whichever is the primary.
@@ -58,13 +61,18 @@ fn killed_at_any_instant_no_address_is_missing_and_the_next_run_finishes() {
     reset();
     assert_eq!(plain()["changed"], json!(true));
     let after = addresses();
+    let is_switched = || std::fs::read_to_string(PROMOTE).unwrap() == "1\n";
+    let was_left_switched = Cell::new(false);
     Traced { binary: MODULE, task: task().to_string() }.each_kill(reset, |call| {
         let left = addresses();
+        was_left_switched.set(was_left_switched.get() || is_switched());
         assert!(left.contains("192.0.2.1/") && left.contains("192.0.2.2/24"), "{call}: {left}");
         assert!(ip("route show default").contains("via 192.0.2.254"), "{call}");
         let answer = plain();
         assert_eq!(addresses(), after, "{call}: {answer}");
+        assert!(!is_switched(), "{call}: promote_secondaries is on");
     });
+    assert!(was_left_switched.get(), "a kill leaves promote_secondaries on, which the next run knows");
 }
 
 /// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is, or that

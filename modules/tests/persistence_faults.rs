@@ -5,6 +5,7 @@
 
 mod host;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -69,8 +70,13 @@ impl Seen {
 }
 
 fn task() -> Traced {
-    let task = json!({"name": "v0:1", "address": "192.0.2.10/32", "persist": "auto"}).to_string();
-    Traced { binary: MODULE, task }
+    task_to("present")
+}
+
+/// Returns the task that has the alias present or absent.
+fn task_to(state: &str) -> Traced {
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/32", "persist": "auto", "state": state});
+    Traced { binary: MODULE, task: task.to_string() }
 }
 
 /// Carries the task out and returns what is there then.
@@ -107,6 +113,31 @@ fn killed_at_any_instant_each_file_is_old_or_new_and_the_next_run_finishes() {
             assert_eq!(drafts(), [""; 0], "{call}");
         },
     );
+}
+
+#[test]
+fn a_removal_that_is_killed_at_any_instant_is_finished_by_the_next() {
+    enter();
+    let before = Seen::reset();
+    let lefts = RefCell::new(Vec::new());
+    task_to("absent").each_kill(
+        || {
+            Seen::reset();
+            completed();
+        },
+        |call| {
+            let left = Seen::now();
+            assert!(left.address || left.file.is_none(), "{call}: {left:?}");
+            let output = task_to("absent").run(&["-e", "trace=none"]);
+            assert!(output.status.success(), "{call}: {}", String::from_utf8_lossy(&output.stdout));
+            assert_eq!(Seen::now(), before, "{call}, which left {left:?}");
+            assert_eq!(drafts(), [""; 0], "{call}");
+            if !lefts.borrow().contains(&left) {
+                lefts.borrow_mut().push(left);
+            }
+        },
+    );
+    assert!(lefts.borrow().len() > 3, "{lefts:?}");
 }
 
 /// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is.

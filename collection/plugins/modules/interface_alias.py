@@ -150,7 +150,8 @@ options:
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
         32. An interface that C(auto) does not start, as with C(allow-hotplug), keeps its way of starting, and the alias comes with it;
-        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine), which read these files in ways of their own, are refused.
+        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine),
+        which read these files in ways of their own, are refused.
       - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
         its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
       - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
@@ -159,6 +160,8 @@ options:
       - V(networkmanager) adds a line to the profile that the interface uses, and has NetworkManager load that, which sets nothing. It
         keeps no labels.
       - What a manager cannot keep is an error before anything is changed. A file of ours is removed with its last address.
+      - Where something is to be stored or removed, the manager's own reader reads the files as they are to be, in check mode too, if it
+        has one. What it takes now and would not take then is an error. What it does not take already is a warning.
       - What an earlier version stored where it puts the next boot at risk is warned of by every run, and O(state=absent) removes it.
     type: str
     choices: [none, auto, ifupdown, networkd, netplan, networkmanager]

@@ -61,8 +61,8 @@ def multiplexed(connection, is_wanted, mark, display):
             delattr(connection, METHOD)
     else:
         if is_wanted:
-            display.v(f"lvs.host: each command starts an ssh: this Ansible's connection has no {METHOD}(cmd, in_data, sudoable,"
-                      ' checkrc), which the process that holds it open would stand in for', host=connection.host)
+            display.v(f'lvs.host does not use the process that holds the connection open: the connection has no {METHOD}(cmd, in_data, sudoable,'
+                      ' checkrc) to stand in for', host=getattr(connection, 'host', None))
         with tried_once(connection):
             yield
 
@@ -95,7 +95,7 @@ def tried_once(connection):
     try:
         retries = connection.get_option(RETRIES)
     except (AnsibleError, KeyError):
-        # A plugin of another name for ssh, such as Mitogen's.
+        # It is not Ansible's own ssh, but one such as Mitogen's.
         yield
         return
     connection.set_option(RETRIES, 0)

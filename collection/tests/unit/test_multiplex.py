@@ -157,8 +157,8 @@ def test_without_the_method_a_note_says_so_and_ssh_is_started(tmp_path, monkeypa
         monkeypatch.setattr(ssh.Connection, '_bare_run', other)
     assert host.run() == 0
     assert host.starts() == 1
-    assert host.display.lines == ["-v target: lvs.host: each command starts an ssh: this Ansible's connection has no _bare_run(cmd, in_data, sudoable,"
-                                  ' checkrc), which the process that holds it open would stand in for']
+    assert host.display.lines == ['-v target: lvs.host does not use the process that holds the connection open: the connection has no'
+                                  ' _bare_run(cmd, in_data, sudoable, checkrc) to stand in for']
 
 
 @pytest.mark.parametrize('says, is_wanted, starts', [
@@ -175,6 +175,20 @@ def test_a_command_that_may_have_begun_is_not_tried_again(tmp_path, says, is_wan
         host.run(is_wanted)
     assert host.starts() == starts
     assert host.connection.get_option('reconnection_retries') == 2
+
+
+def test_a_connection_of_mitogen_is_left_alone_with_a_note():
+    """It says that it is ssh, and has neither the method, nor its option, nor a host."""
+    class Connection:
+        transport = 'ssh'
+
+        def get_option(self, name):
+            raise KeyError(name)
+
+    display = Display()
+    with multiplex.multiplexed(Connection(), True, MARK, display):
+        pass
+    assert display.lines[0].startswith('-v None: lvs.host does not use the process')
 
 
 def test_a_connection_that_is_no_ssh_is_left_alone(tmp_path):

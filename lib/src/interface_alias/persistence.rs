@@ -11,12 +11,15 @@ mod ifstate;
 mod ifup;
 mod ifupdown;
 mod interfaces;
+mod keyfile;
 mod netplan;
 mod network_manager;
 mod networkd;
 mod origin;
+mod primary;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod reader;
 mod running;
 mod sharing;
 mod stanza;
@@ -35,11 +38,12 @@ pub(super) use store::{Device, Store};
 use super::InterfaceAlias;
 use super::purge::Purge;
 use super::wish::Wish;
-use crate::resource::Plan;
+use crate::resource::{Plan, State};
 use crate::root::Root;
 use crate::{Error, Result};
 use brought::Known;
 use files::Files;
+use reader::Verdict;
 use store::Manager;
 
 /// The managers that there are. All about one is in its own file.
@@ -226,7 +230,12 @@ fn left(files: &Rc<Files>, persist: Persist, device: &Device, found: &[Store]) -
 }
 
 /// Returns an error if a store must not have what the plan puts there; else what the person should know.
-pub(super) fn review(stores: &[Store], plan: &Plan<InterfaceAlias>, wishes: &[Wish]) -> Result<Vec<String>> {
+pub(super) fn review(
+    stores: &[Store],
+    plan: &Plan<InterfaceAlias>,
+    wishes: &[Wish],
+    found: &State<InterfaceAlias>,
+) -> Result<Vec<String>> {
     let (mut warnings, mut known) = (Vec::new(), Known::default());
     for store in stores {
         warnings.extend(store.hazard(plan)?);
@@ -235,9 +244,48 @@ pub(super) fn review(stores: &[Store], plan: &Plan<InterfaceAlias>, wishes: &[Wi
         return Ok(warnings);
     }
     for store in stores {
-        warnings.extend(store.review(plan, wishes, &mut known)?);
+        warnings.extend(store.review(plan, wishes, found, &mut known)?);
+    }
+    for manager in MANAGERS {
+        let is_its_own = |store: &&Store| store.manager.word == manager.word;
+        warnings.extend(have_read(manager, &stores.iter().filter(is_its_own).collect::<Vec<_>>(), plan)?);
     }
     Ok(warnings)
+}
+
+/// Has a manager's reader read what a plan makes of the files of these stores. Returns what the person should know, or an error if it
+/// takes what is there and not what is to be put there.
+fn have_read(manager: &Manager, stores: &[&Store], plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
+    let (mut before, mut after, mut puts) = (Vec::new(), Vec::new(), false);
+    for store in stores {
+        if let Some([old, new]) = store.drafts(plan)? {
+            before.push(old);
+            after.push(new);
+            puts = puts || store.puts(plan);
+        }
+    }
+    let Some(files) = stores.first().map(|store| store.files()).filter(|_| !after.is_empty()) else {
+        return Ok(None);
+    };
+    let word = manager.word;
+    let why = match (manager.ask)(files, &after)? {
+        Verdict::Taken => return Ok(None),
+        Verdict::NotAsked(why) => {
+            return Ok(Some(format!("{word} was not asked whether it takes the files: {why}")));
+        }
+        Verdict::Refused(why) => why,
+    };
+    match (manager.ask)(files, &before)? {
+        Verdict::Refused(_) => Ok(Some(format!(
+            "{word} does not take its files, with this change or without it: {why}; mend that"
+        ))),
+        _ if !puts => Ok(Some(format!(
+            "{word} does not take its files when these addresses are gone: {why}; mend that"
+        ))),
+        _ => Err(Error::invalid(format!(
+            "cannot keep these addresses with {word}: it would not take its files any more ({why}), and the next boot would lack what they have; mend that, or leave persist out"
+        ))),
+    }
 }
 
 #[cfg(test)]

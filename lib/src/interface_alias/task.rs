@@ -45,6 +45,10 @@ impl crate::resource::Task for Task {
             Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
+        let kernel = match &lock {
+            Some(lock) => kernel.with_lock(lock)?,
+            None => kernel,
+        };
         let found = options.look_up(&kernel)?;
         let awaited: Vec<_> = options.needed().filter(|name| !found.contains_key(*name)).cloned().collect();
         if let Some(name) = awaited.first().filter(|_| mode == Mode::Apply || options.wait.is_zero()) {

@@ -77,6 +77,14 @@ impl Wish {
         self.present.then_some(alias)
     }
 
+    /// Returns whether an address of the same interface is to go.
+    pub(super) fn rejects(&self, alias: &Alias, address: &Address) -> bool {
+        !self.present
+            && self.address.is_none_or(|unwanted| unwanted == alias.address)
+            && self.prefix.is_none_or(|prefix| prefix == address.set.prefix)
+            && self.label.as_ref().is_none_or(|label| address.is_labelled(label))
+    }
+
     /// Returns the same wish for the interface whose own name is `interface`.
     pub(super) fn on(&self, interface: &Rc<str>) -> Result<Self> {
         let label = self.label.as_ref().map(|label| label.on(interface)).transpose()?;

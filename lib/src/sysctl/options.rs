@@ -123,8 +123,8 @@ pub(super) struct Options {
     pub(super) exclusive: bool,
     /// What is to become of them.
     pub(super) wish: Wish,
-    /// The order in which they are written, if the person gave one.
-    pub(super) order: Vec<Key>,
+    /// The place of each in the order in which they are written, if the person gave one.
+    pub(super) order: BTreeMap<Key, usize>,
     /// What the comment above a line says.
     pub(super) comment: Option<String>,
     /// Whether a greater number will do.
@@ -149,7 +149,7 @@ impl TryFrom<Arguments> for Options {
         let runtime = is(arguments.reload, true) || is(arguments.sysctl_set, false) || !persist;
         let (wanted, order) = match arguments.settings {
             Some(settings) => many(settings, present)?,
-            None => (one(arguments.name, arguments.value, present)?, Vec::new()),
+            None => (one(arguments.name, arguments.value, present)?, BTreeMap::new()),
         };
         let options = Self {
             runtime: (runtime && present) || wish == Wish::Read,
@@ -235,8 +235,8 @@ fn only(key: Key, text: Option<String>) -> Values {
 
 /// Returns the parameters of a task with many, and their order if it has one; a value may be empty here, as some can only
 /// be cleared so.
-fn many(settings: Settings, present: bool) -> Result<(Values, Vec<Key>)> {
-    let (mut wanted, mut order) = (Values::new(), Vec::new());
+fn many(settings: Settings, present: bool) -> Result<(Values, BTreeMap<Key, usize>)> {
+    let (mut wanted, mut order) = (Values::new(), BTreeMap::new());
     for (name, value) in settings.entries {
         let key: Key = name.parse()?;
         let text = match value {
@@ -245,7 +245,7 @@ fn many(settings: Settings, present: bool) -> Result<(Values, Vec<Key>)> {
             Some(value) => Some(value::checked(&key, &value)?),
         };
         if settings.is_ordered {
-            order.push(key.clone());
+            order.insert(key.clone(), order.len());
         }
         if wanted.insert(key.clone(), text).is_some() {
             return Err(Error::invalid(format!(

@@ -29,8 +29,8 @@ pub(super) struct Scope {
     pub(super) unreadable: BTreeSet<Key>,
     /// Names that this kernel does not have.
     missing: BTreeSet<Key>,
-    /// Keys that only a pattern names.
-    matched: BTreeSet<Key>,
+    /// Keys that only a pattern names, each with that.
+    matched: BTreeMap<Key, Key>,
 }
 
 impl Scope {
@@ -51,7 +51,7 @@ impl Scope {
             warnings: Vec::new(),
             unreadable: BTreeSet::new(),
             missing: BTreeSet::new(),
-            matched: BTreeSet::new(),
+            matched: BTreeMap::new(),
         };
         if let (Some(kernel), Wish::Read) = (kernel, options.wish) {
             options.wanted.keys().try_for_each(|name| scope.read(name, options.lenient, kernel))?;
@@ -65,12 +65,19 @@ impl Scope {
             scope.store_names(root)?;
         }
         coupling::contradiction(&scope.at_boot())?;
+        scope.store_no_zeros();
         Ok(scope)
     }
 
     /// Returns whether the task names `key` itself.
     pub(super) fn names(&self, key: &Key) -> bool {
-        self.set.contains_key(key) && !self.matched.contains(key)
+        self.set.contains_key(key) && !self.matched.contains_key(key)
+    }
+
+    /// Returns the place of `key` in an order that a person gave, where it or its pattern has one; what changes along comes last.
+    pub(super) fn place(&self, key: &Key, order: &BTreeMap<Key, usize>) -> usize {
+        let named = self.matched.get(key).unwrap_or(key);
+        order.get(named).copied().unwrap_or(usize::MAX)
     }
 
     /// Returns the parameters, each by its own name, that a boot should set; those in the kernel, and those that are
@@ -79,7 +86,22 @@ impl Scope {
         let only_stored = |(key, _): &(&Key, _)| self.set.is_empty() || self.missing.contains(*key);
         let stored = self.stored.iter().filter(only_stored).filter(|(key, _)| !key.is_pattern());
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        self.set.iter().map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+        let set = self.set.iter().filter(|(key, _)| self.stored.get(*key) != Some(&None));
+        set.map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+    }
+
+    /// Stores no 0 beside the twin that brings it about: the kernel may refuse it, and then BusyBox's sysctl reads no further.
+    fn store_no_zeros(&mut self) {
+        let number = |key: &Key, text: Option<&Option<String>>| {
+            text?.as_deref().and_then(|text| Setting::new(key, text).number())
+        };
+        let is_set = |key: Key| number(&key, self.stored.get(&key)).is_some_and(|number| number != 0);
+        let is_zero = |(key, text): &(&Key, &Option<String>)| {
+            let twin = coupling::unset_with(key.path()).filter(|_| number(key, Some(text)) == Some(0));
+            twin.is_some_and(|twin| is_set(Key::at(twin)))
+        };
+        let zeros: Vec<Key> = self.stored.iter().filter(is_zero).map(|(key, _)| key.clone()).collect();
+        zeros.into_iter().for_each(|key| drop(self.stored.insert(key, None)));
     }
 
     /// Stores the names that each pattern matches in its place; a name beats a pattern.
@@ -175,7 +197,7 @@ impl Scope {
         }
         for key in found {
             match self.set.get(&key) {
-                Some(_) if !self.matched.contains(&key) => {}
+                Some(_) if !self.matched.contains_key(&key) => {}
                 Some(other) if other != text => {
                     return Err(Error::invalid(format!(
                         "cannot set {key}: two patterns match it, for {other} and for {text}; name it too, with its value"
@@ -183,7 +205,7 @@ impl Scope {
                 }
                 _ if kernel.look_up(&key)? != Some(Access::Readable) => {}
                 _ => {
-                    self.matched.insert(key.clone());
+                    self.matched.insert(key.clone(), pattern.clone());
                     self.set.insert(key, text.to_owned());
                 }
             }

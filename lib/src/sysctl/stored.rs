@@ -3,6 +3,8 @@
 //! A boot writes lines in their order, and some undo others. So a new line stands where neither it nor another one is
 //! undone, and one that is there already moves only if the boot, simulated, does not bring about what is wanted.
 
+mod places;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,6 +16,7 @@ use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Change, Layer, Plan, State};
 use crate::{Result, file};
+use places::Places;
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -30,34 +33,17 @@ impl Content {
 
 /// Returns how many lines of a file undo the one that sets `path`, which is `line`, from below it.
 fn undone_by(path: &str, line: &Line, patterns: &Patterns<&Key>, found: &Assignments) -> usize {
-    let mut above = coupling::changers(path);
-    above.extend(coupling::Bound::of(path).map(|(other, _)| other.to_owned()));
-    let matching = above.iter().flat_map(|path| patterns.matching(path)).map(|key| key.path());
+    let above = coupling::above(path);
     let mut names = BTreeSet::new();
-    names.extend(above.iter().map(String::as_str).chain(matching));
+    names.extend(above.iter());
+    names.extend(above.iter().flat_map(|key| patterns.matching(key.path())));
     let value = line.value();
     let lines =
         names.into_iter().flat_map(|name| found.get(name).into_iter().flatten().map(move |it| (name, it)));
-    let undo = |(name, other): &(&str, &Line)| {
-        other.at() > line.at() && coupling::precedes(name, &other.value(), path, &value)
+    let undo = |(name, other): &(&Key, &Line)| {
+        other.at() > line.at() && coupling::precedes(name.path(), &other.value(), path, &value)
     };
     lines.filter(undo).count()
-}
-
-/// Returns where a line that sets `path` to `text` is added: above the lines that it would undo, if nothing undoes it there,
-/// else at the end.
-fn place(draft: &Draft, path: &str, text: &str) -> usize {
-    if !coupling::changes_others(path) {
-        return draft.count();
-    }
-    let others = || draft.assigned().filter(|(_, other, _)| *other != path);
-    let first = others().find(|(_, other, value)| coupling::precedes(path, text, other, value));
-    let undoes = |(_, other, value): &(usize, &str, &str)| coupling::precedes(other, value, path, text);
-    let last = others().filter(undoes).last().map(|(at, ..)| at);
-    match first {
-        Some((at, ..)) if last.is_none_or(|last| last < at) => draft.above_comments(at),
-        _ => draft.count(),
-    }
 }
 
 impl Sysctl {
@@ -153,16 +139,20 @@ impl Sysctl {
         let done = draft.set(&wanted, comment);
         let mut new: Vec<(&Key, &str)> = wanted.into_iter().filter(|(key, _)| !done.contains(key)).collect();
         new.sort_by_key(|(key, text)| self.position(key, text));
+        let names = names(draft, new.iter().map(|(key, _)| *key));
+        let mut places = Places::new(draft, &names);
         for (key, text) in new {
-            draft.insert(place(draft, key.path(), text), key, text, comment);
+            let at = places.find(draft, key, text);
+            draft.insert(at, key, text, comment);
+            places.added(at, names.get(key));
         }
         self.settle(draft, others);
     }
 
     /// Returns where a line of `key` stands among new ones: as the person gave them, or as the kernel is written.
     fn position(&self, key: &Key, text: &str) -> (usize, u8) {
-        let given = self.options.order.iter().position(|other| other == key);
-        (given.unwrap_or_default(), coupling::rank(key, text))
+        let given = self.options.order.get(key).copied();
+        (given.unwrap_or_default(), coupling::rank(key, text, false))
     }
 
     /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot
@@ -214,15 +204,22 @@ impl Sysctl {
     /// Returns the same lines with those of `keys` placed anew.
     fn moved(&self, draft: &Draft, keys: &BTreeSet<&Key>) -> Draft {
         let mut draft = draft.clone();
-        let is_theirs = |stored: &Key| keys.iter().any(|key| coupling::matches(stored.path(), key.path()));
-        let stored = self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        let mut lines: Vec<_> = stored
-            .filter(|(key, _)| is_theirs(key))
-            .filter_map(|(key, text)| Some((key, text, draft.take(key.path())?)))
-            .collect();
+        let stored = || self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        let mut patterns = Patterns::default();
+        stored().for_each(|(key, _)| patterns.add(key.path(), key));
+        let mut theirs = BTreeSet::new();
+        theirs.extend(keys.iter().filter(|key| self.scope.stored.get(**key).is_some_and(Option::is_some)));
+        theirs.extend(keys.iter().flat_map(|key| patterns.matching(key.path())));
+        let mut taken = draft.take(&theirs);
+        let mut lines: Vec<_> =
+            stored().filter_map(|(key, text)| Some((key, text, taken.remove(key)?))).collect();
         lines.sort_by_key(|(key, text, _)| self.position(key, text));
+        let names = names(&draft, lines.iter().map(|(key, ..)| *key));
+        let mut places = Places::new(&draft, &names);
         for (key, text, line) in lines {
-            draft.put(place(&draft, key.path(), text), line);
+            let at = places.find(&draft, key, text);
+            draft.put(at, line);
+            places.added(at, names.get(key));
         }
         draft
     }
@@ -319,9 +316,16 @@ impl Sysctl {
 fn is_ordered(own: &Assignments, key: &Key) -> bool {
     let path = key.path();
     own.get(key).is_none_or(|lines| lines.len() > 1)
-        || coupling::Bound::of(path).is_some()
-        || !coupling::changers(path).is_empty()
+        || !coupling::above(path).is_empty()
         || text::leaves_out(own)
+}
+
+/// Returns the names of the lines of a draft, and of those that are going to be added.
+fn names<'k>(draft: &Draft, new: impl Iterator<Item = &'k Key>) -> BTreeSet<Key> {
+    let mut names = BTreeSet::new();
+    names.extend(draft.assigned().map(|(_, key, _)| key.clone()));
+    names.extend(new.cloned());
+    names
 }
 
 fn flat(path: &str) -> String {

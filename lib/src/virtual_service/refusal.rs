@@ -19,7 +19,7 @@ pub(super) fn no_ipvs(words: &str) -> Error {
 }
 
 /// Returns the error about what could not be read.
-pub(super) fn unreadable(what: &str, error: io::Error) -> Error {
+pub(crate) fn unreadable(what: &str, error: io::Error) -> Error {
     match errno(&error) {
         Some(EPERM) => privilege("read"),
         _ => Error::io("read", what)(error),

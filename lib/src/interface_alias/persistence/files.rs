@@ -49,6 +49,11 @@ impl Files {
         self.root.at(path)
     }
 
+    /// Returns `path`, which is on this host, as it is for a host by itself.
+    pub(super) fn below<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(self.root.path()).unwrap_or(path)
+    }
+
     /// Returns where `path` is that stands in a file: an absolute one on this host, a relative one as it is.
     pub(super) fn inside(&self, path: &str) -> PathBuf {
         if path.starts_with('/') { self.at(path) } else { path.into() }

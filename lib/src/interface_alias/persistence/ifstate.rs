@@ -57,15 +57,18 @@ impl IfState {
         self.file.with_file_name(format!("ifstate.{label}"))
     }
 
-    /// Returns those of `possible` that ifupdown takes for up.
-    pub(super) fn read(&self, possible: &Addresses) -> Result<Addresses> {
+    /// Returns those of `possible` that ifupdown takes for up, and those of `unwanted` of which a run that was killed may have left one
+    /// of the two traces.
+    pub(super) fn read(&self, possible: &Addresses, unwanted: &Addresses) -> Result<Addresses> {
         let content = ours(&self.file)?;
         let lines: HashSet<&str> = content.lines().collect();
         let (mut known, place) = (Addresses::new(), self.place()?);
-        for (alias, up) in possible.iter().filter_map(|(alias, address)| up(alias, address)) {
-            let label = label(&alias, &up).unwrap_or_default();
-            if self.knows(&place, &lines, &label)? {
-                known.insert(alias, up);
+        for (addresses, enough) in [(possible, 2), (unwanted, 1)] {
+            for (alias, up) in addresses.iter().filter_map(|(alias, address)| up(alias, address)) {
+                let traces = self.traces(&place, &lines, &label(&alias, &up).unwrap_or_default())?;
+                if traces.into_iter().filter(|is_there| *is_there).count() >= enough {
+                    known.insert(alias, up);
+                }
             }
         }
         Ok(known)
@@ -76,10 +79,11 @@ impl IfState {
         Place::find(&self.file, Owners::Ours)
     }
 
-    /// Returns whether the main file, which has these `lines`, and that of the label itself take it for up.
-    fn knows(&self, place: &Place, lines: &HashSet<&str>, label: &str) -> Result<bool> {
+    /// Returns whether the main file, which has these `lines`, and that of the label itself take an address for up: both together are
+    /// an entry.
+    fn traces(&self, place: &Place, lines: &HashSet<&str>, label: &str) -> Result<[bool; 2]> {
         let is_listed = lines.contains(&*format!("{label}={label}"));
-        Ok(is_listed && self.own_text(place, label)?.trim() == label)
+        Ok([is_listed, self.own_text(place, label)?.trim() == label])
     }
 
     /// Returns what the file of one interface holds, nothing if there is none.
@@ -118,7 +122,7 @@ impl IfState {
         let lines: HashSet<&str> = content.lines().collect();
         let (mut new, place) = (BTreeSet::new(), self.place()?);
         for label in up {
-            if !self.knows(&place, &lines, label)? {
+            if self.traces(&place, &lines, label)? != [true; 2] {
                 new.insert(label);
             }
         }

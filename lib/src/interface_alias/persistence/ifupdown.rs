@@ -1,19 +1,26 @@
 //! ifupdown: a file of our own beside the person's stanzas, interfaces(5).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::files::{Files, is_there};
 use super::ifstate::IfState;
 use super::ifup::Program;
-use super::interfaces::{INTERFACES, Interfaces, Start};
+use super::interfaces::{INTERFACES, Interfaces, Start, without_sources};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::is_up_by_ifupdown;
 use super::stanza::Stanzas;
 use super::store::{Device, Manager, Store, each};
 use crate::{Result, file};
 
-pub(super) static MANAGER: Manager =
-    Manager { word: "ifupdown", is_shared: false, find, for_lo: |_, _| Ok(None) };
+pub(super) static MANAGER: Manager = Manager {
+    word: "ifupdown",
+    is_shared: false,
+    is_before_lease: false,
+    ask,
+    find,
+    for_lo: |_, _| Ok(None),
+};
 
 /// Returns where the addresses of those devices go that ifupdown manages.
 fn find(files: &Rc<Files>, devices: &[Device]) -> Result<Vec<Store>> {
@@ -53,6 +60,31 @@ fn store(
     // What comes and goes with the interface, ifupdown does not know by its name.
     let ifstate = ifstate.filter(|_| start == Start::Auto);
     Ok(Some(store.among(paths.clone(), objection).with_ifstate(is_up, ifstate)))
+}
+
+/// Has ifquery list what it finds in all the files as one (ifquery(8)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    let Some(ifquery) = program(files, &["/sbin/ifquery", "/usr/sbin/ifquery"])? else {
+        return Ok(Verdict::NotAsked("ifquery is not there".into()));
+    };
+    let mut text = String::new();
+    for path in Interfaces::read(files)?.paths().iter() {
+        if drafts.iter().all(|draft| *draft.file != **path) {
+            text += &without_sources(&files.content(path)?);
+        }
+    }
+    text.extend(drafts.iter().map(|draft| draft.content.as_str()));
+    let scratch = Scratch::make(files)?;
+    let path = scratch.write(Path::new("interfaces"), &text)?;
+    let arguments = ["--interfaces".as_ref(), path.as_os_str(), "--list".as_ref(), "--all".as_ref()];
+    Ok(match scratch.run(&ifquery, &arguments, "").map(verdict)? {
+        // The line is one of all files together.
+        Verdict::Refused(why) => {
+            let (_, why) = why.rsplit_once(": ").unwrap_or(("", &why));
+            Verdict::Refused(format!("{why}, and `ifquery --list --all` says where"))
+        }
+        verdict => verdict,
+    })
 }
 
 /// Returns our file for an interface: that which has stanzas of it, if one has, as an earlier version named it.

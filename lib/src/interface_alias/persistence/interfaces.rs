@@ -158,6 +158,14 @@ pub(super) fn whole_lines(content: &str) -> String {
     content.replace("\\\n", " ")
 }
 
+/// Returns a file's text without the lines that tell to read others.
+pub(super) fn without_sources(content: &str) -> String {
+    let is_source =
+        |line: &&str| line.split_whitespace().next().is_some_and(|word| word.starts_with("source"));
+    let whole = whole_lines(content);
+    whole.lines().filter(|line| !is_source(line)).map(|line| format!("{line}\n")).collect()
+}
+
 /// What a line tells to read.
 struct Source {
     pattern: PathBuf,

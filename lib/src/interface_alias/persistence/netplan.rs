@@ -9,6 +9,7 @@ use super::brought::Brought;
 use super::entry::{each_once, label, not_kept, plain, words};
 use super::files::{Files, assignments, is_there, ours};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::{netplan_id, netplan_profile, network_file, network_files};
 use super::sharing::sharing;
 use super::store::{Device, Manager, Store, each};
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 pub(super) static MANAGER: Manager = Manager {
     word: "netplan",
     is_shared: false,
+    is_before_lease: true,
+    ask,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };
@@ -113,6 +116,23 @@ fn store(files: &Rc<Files>, device: &Device, now: Definition, objection: Option<
     Ok(store.among(yaml::all(files)?.into(), objection))
 }
 
+/// Has Netplan generate what it makes of its files, in a directory apart (netplan-generate(8)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    const GENERATE: [&str; 2] = ["/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"];
+    let Some(generate) = program(files, &GENERATE)? else {
+        return Ok(Verdict::NotAsked("its program generate is not there".into()));
+    };
+    let scratch = Scratch::make(files)?;
+    for path in yaml::all(files)?.iter().filter(|path| drafts.iter().all(|draft| draft.file != *path)) {
+        scratch.write(files.below(path), &files.content(path)?)?;
+    }
+    for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
+        scratch.write(files.below(draft.file), &draft.content)?;
+    }
+    let arguments = ["--root-dir".as_ref(), scratch.path().as_os_str()];
+    scratch.run(&generate, &arguments, "").map(verdict)
+}
+
 /// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
 fn made_as(files: &Files, device: &Device, network: &Path, id: &str) -> Result<String> {
     if let Some(kind) = assignments(&files.content(&network.with_extension("netdev"))?).get("Kind") {
@@ -134,7 +154,7 @@ fn kind(made_as: &str) -> Option<&'static str> {
         "bond" => Some("bonds"),
         "bridge" => Some("bridges"),
         "vlan" => Some("vlans"),
-        "wlan" => Some("wifis"),
+        "wlan" | "wifi" => Some("wifis"),
         _ => None,
     }
 }

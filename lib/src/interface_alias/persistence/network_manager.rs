@@ -1,23 +1,26 @@
 //! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::entry::{not_kept, plain, words};
-use super::files::{Files, assignments, is_there};
+use super::entry::{not_kept, plain};
+use super::files::{Files, assignments, is_there, name};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::keyfile::{Line, SECTIONS, address_lines, keys, section_of, with, without};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::{made_profile, netplan_profile, profile, profile_uuid, profile_uuids};
 use super::store::{Device, Manager, Store, each};
-use crate::interface_alias::address::Address;
-use crate::interface_alias::cidr;
 use crate::interface_alias::item::{Addresses, Alias};
 use crate::{Error, Result};
 
 pub(super) static MANAGER: Manager = Manager {
     word: "networkmanager",
     is_shared: true,
+    is_before_lease: true,
+    ask,
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };
@@ -29,9 +32,6 @@ const LO: &str = "lvs-host-lo.nmconnection";
 
 /// That profile without addresses: lo keeps its own.
 const LO_PROFILE: &str = "[connection]\nid=lvs-host-lo\ntype=loopback\ninterface-name=lo\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n";
-
-/// The sections that have addresses, by family.
-const SECTIONS: [&str; 2] = ["ipv4", "ipv6"];
 
 /// The lines `addressN=` in a profile.
 #[derive(Debug)]
@@ -55,16 +55,66 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     if let Some(file) = profile(files, &profiles, "uuid", &uuid)? {
         return Ok(Some(store(files, device, file, None)));
     }
-    let made_up = made_profile(files, "uuid", &uuid)?;
-    match made_up.map(|file| files.content(&file)).transpose()? {
-        Some(content) if assignments(&content).get("external") == Some(&"true") => Ok(None),
-        None if netplan_profile(files, &device.name, device.index)?.is_some() => Ok(None),
-        _ => Err(Error::invalid(format!(
-            "cannot keep addresses of {} with networkmanager: its profile {uuid} is in no file below {}; store it there: nmcli connection modify {uuid} connection.autoconnect yes",
-            device.name,
-            profiles.display()
-        ))),
+    if netplan_profile(files, &device.name, device.index)?.is_some() {
+        return Ok(None);
     }
+    let made_up = made_profile(files, "uuid", &uuid)?.map(|file| files.content(&file)).transpose()?;
+    let is_external = made_up.is_some_and(|content| assignments(&content).get("external") == Some(&"true"));
+    if is_external { Ok(None) } else { Err(unusable(files, device, &uuid)?) }
+}
+
+/// Has nmcli read the profiles without the daemon, which it can since version 1.40 (nmcli(1)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    const MODIFY: [&str; 5] = ["--offline", "connection", "modify", "connection.zone", "lvs"];
+    let Some(nmcli) = program(files, &["/usr/bin/nmcli"])? else {
+        return Ok(Verdict::NotAsked("nmcli is not there".into()));
+    };
+    let scratch = Scratch::make(files)?;
+    for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
+        let output = scratch.run(&nmcli, &MODIFY.map(OsStr::new), &draft.content)?;
+        if output.as_ref().is_some_and(|output| output.complaint.contains("'--offline' is unknown")) {
+            return Ok(Verdict::NotAsked("nmcli is older than 1.40".into()));
+        }
+        let text = output.as_ref().map_or_else(String::new, |output| output.text.clone());
+        let read: HashSet<_> = address_lines(&text).map(|line| line.cidr).collect();
+        let lost = address_lines(&draft.content).find(|line| !read.contains(&line.cidr));
+        match (verdict(output), lost) {
+            (Verdict::Taken, None) => {}
+            (Verdict::Taken, Some(line)) => {
+                return Ok(Verdict::Refused(format!("it does not read {}={}", line.key, line.value)));
+            }
+            (other, _) => return Ok(other),
+        }
+    }
+    Ok(Verdict::Taken)
+}
+
+/// Returns the error about a profile that is in none of the files that we can write to.
+fn unusable(files: &Files, device: &Device, uuid: &str) -> Result<Error> {
+    let why = match ifcfg(files, uuid)? {
+        Some(file) => format!(
+            "its profile {uuid} is {}, of the older format ifcfg; have NetworkManager move it: nmcli connection migrate {uuid}",
+            file.display()
+        ),
+        None => format!(
+            "its profile {uuid} is in no file below {}; store it there: nmcli connection modify {uuid} connection.autoconnect yes",
+            files.at(PROFILES).display()
+        ),
+    };
+    Ok(Error::invalid(format!("cannot keep addresses of {} with networkmanager: {why}", device.name)))
+}
+
+/// Returns the file of the older format that has a profile (nm-settings-ifcfg-rh(5)).
+fn ifcfg(files: &Files, uuid: &str) -> Result<Option<PathBuf>> {
+    for file in files.entries(&files.at("/etc/sysconfig/network-scripts"))? {
+        let has_it = |content: &str| {
+            assignments(content).get("UUID").is_some_and(|value| value.trim_matches(['"', '\'']) == uuid)
+        };
+        if name(&file).starts_with("ifcfg-") && has_it(&files.content(&file)?) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 fn store(files: &Rc<Files>, device: &Device, file: PathBuf, own: Option<String>) -> Store {
@@ -159,7 +209,7 @@ fn silent(content: &str, section: &str) -> Option<String> {
 fn lost(before: &str, after: &str) -> Option<String> {
     let left: HashSet<_> = address_lines(after).map(|line| line.cidr).collect();
     let stays = |line: &Line| left.contains(&line.cidr);
-    if let Some(line) = address_lines(before).find(|line| line.value.contains(',') && !stays(line)) {
+    if let Some(line) = address_lines(before).find(|line| line.has_gateway && !stays(line)) {
         return Some(format!(
             "its line {}={} has the gateway too, which would go; put that into gateway=",
             line.key, line.value
@@ -173,84 +223,6 @@ fn lost(before: &str, after: &str) -> Option<String> {
         "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
         needs.section
     ))
-}
-
-/// A line of a profile that sets something.
-struct Line<'a> {
-    section: &'a str,
-    key: &'a str,
-    value: &'a str,
-    /// Where it is, by lines.
-    number: usize,
-    /// The address and prefix length, if it sets one.
-    cidr: Option<(std::net::IpAddr, u8)>,
-}
-
-/// Returns the lines of a profile that set something.
-fn keys(content: &str) -> impl Iterator<Item = Line<'_>> {
-    let mut section = "";
-    content.lines().enumerate().filter_map(move |(number, line)| {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name;
-        }
-        let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-        Some(Line { section, key: key.trim(), value: value.trim(), number, cidr: None })
-    })
-}
-
-/// Returns the lines of a profile that set an address: `address1=192.0.2.10/24,192.0.2.254`.
-fn address_lines(content: &str) -> impl Iterator<Item = Line<'_>> {
-    keys(content).filter(|line| SECTIONS.contains(&line.section)).filter_map(|line| {
-        number(line.key)?;
-        let cidr = cidr::stored(line.value.split(',').next()?);
-        Some(Line { cidr, ..line })
-    })
-}
-
-/// Returns the N of `addressN`, which may also be missing, and of the older `addressesN`.
-fn number(key: &str) -> Option<u32> {
-    let number = key.strip_prefix("addresses").or_else(|| key.strip_prefix("address"))?;
-    // It reads numbers up to this (_build_list_match_key_w_name in its nm-keyfile.c).
-    let number: i32 = if number.is_empty() { 0 } else { number.parse().ok()? };
-    number.try_into().ok()
-}
-
-fn section_of(alias: &Alias) -> &'static str {
-    SECTIONS[usize::from(alias.address.is_ipv6())]
-}
-
-/// Returns a profile without the addresses that are not to stay.
-fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> String {
-    let gone: HashSet<usize> = address_lines(content)
-        .filter(|line| line.cidr.is_some_and(|(ip, prefix)| !stays(ip, prefix)))
-        .map(|line| line.number)
-        .collect();
-    let lines = content.split_inclusive('\n').enumerate();
-    lines.filter(|(number, _)| !gone.contains(number)).map(|(_, line)| line).collect()
-}
-
-/// Returns a profile with these addresses too, behind those that are there, else first in the section.
-fn with<'a>(content: &str, section: &str, new: impl Iterator<Item = (&'a Alias, &'a Address)>) -> String {
-    let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
-    let mut most = 0;
-    for line in address_lines(content).filter(|line| line.section == section) {
-        last = last.max(line.number);
-        most = most.max(number(line.key).unwrap_or(0));
-    }
-    let lines: String = (most + 1..)
-        .zip(new)
-        .map(|(number, (alias, address))| format!("address{number}={}\n", words(alias, address)))
-        .collect();
-    let mut text = String::new();
-    for (number, line) in content.split_inclusive('\n').enumerate() {
-        text += line;
-        if number == last && !lines.is_empty() {
-            text += if line.ends_with('\n') { "" } else { "\n" };
-            text += &lines;
-        }
-    }
-    text
 }
 
 #[cfg(any(test, fuzzing))]

@@ -9,6 +9,7 @@ use super::brought::Brought;
 use super::entry::{each_once, label, not_kept, not_ours, plain, words};
 use super::files::{Files, assignments, is_there, link};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::reader::Verdict;
 use super::running::{netplan_id, network_file, network_files};
 use super::sharing::sharing;
 use super::store::{Device, Manager, Store, each};
@@ -20,6 +21,9 @@ use crate::{Result, file};
 pub(super) static MANAGER: Manager = Manager {
     word: "networkd",
     is_shared: false,
+    is_before_lease: true,
+    // None of its programs reads a file that is not there yet. Ours are read anew, strictly, before a task is done.
+    ask: |_, _| Ok(Verdict::Taken),
     find: |files, devices| each(devices, |device| find(files, device)),
     for_lo,
 };
@@ -149,7 +153,13 @@ impl Form for Sections {
     fn review(&self, rewrite: &Rewrite) -> Result<(), Objection> {
         const KEPT: &[&str] =
             &["label", "broadcast", "scope", "metric", "preferred_lft", "noprefixroute", "nodad"];
-        rewrite.keeps(|alias, address| not_kept(alias, address, KEPT))
+        // It ignores Broadcast= there (address_section_verify in its networkd-address.c).
+        let has_no_broadcast = |address: &Address| address.set.prefix > 30 && address.set.broadcast.is_some();
+        let lost = |address: &Address| {
+            has_no_broadcast(address)
+                .then(|| "it gives no broadcast address to one of a prefix of 31 or 32; leave broadcast or persist out".into())
+        };
+        rewrite.keeps(|alias, address| not_kept(alias, address, KEPT).or_else(|| lost(address)))
     }
 
     fn brought(&self, content: &str) -> Brought {

@@ -17,6 +17,7 @@ use crate::interface_alias::item::{Addresses, Alias};
 use crate::interface_alias::options::{Arguments, Options};
 use crate::keepalived;
 use crate::properties::{Host, arguments_in, first_line};
+use crate::resource::State;
 
 /// A profile of NetworkManager's, which is never empty.
 const PROFILE: &str = "[connection]\nuuid=1-2\n[ipv4]\nmethod=auto\n[ipv6]\nmethod=auto\n";
@@ -163,7 +164,7 @@ pub(crate) fn ifstate_read(content: &[u8]) {
     let directory = host.root().at("/run");
     let written = std::fs::write(directory.join("ifstate"), content).map(|()| IfState::find(&directory));
     if let Ok(Ok(Some(ifstate))) = written {
-        drop(ifstate.read(&possible.collect()));
+        drop(ifstate.read(&possible.collect(), &Addresses::new()));
     }
 }
 
@@ -187,7 +188,7 @@ pub fn manager_detection(data: &[u8]) {
             match found() {
                 Ok(stores) => stores.iter().for_each(|store| {
                     is_a_place_of_ours(host.root().path(), store.file());
-                    drop(store.observe(&[]));
+                    drop(store.observe(&[], &State::<crate::interface_alias::InterfaceAlias>::new()));
                 }),
                 Err(error) => crate::properties::is_a_sentence(&error),
             }

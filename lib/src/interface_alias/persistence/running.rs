@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, assignments, is_there};
+use super::files::{Files, assignments, is_directory, is_there, name};
 use super::store::Device;
 use crate::Result;
 
@@ -54,14 +54,21 @@ pub(super) fn profile_uuids(files: &Files) -> Result<Vec<String>> {
 
 /// Returns the profile in a directory that has `key` at `value`.
 pub(super) fn profile(files: &Files, directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> {
-    for file in files.entries(directory)? {
-        if file.extension().is_some_and(|end| end == "nmconnection")
-            && assignments(&files.content(&file)?).get(key) == Some(&value)
-        {
+    for file in files.entries(directory)?.into_iter().filter(|file| is_profile(&name(file))) {
+        // What it takes for one may be a directory.
+        if !is_directory(&file)? && assignments(&files.content(&file)?).get(key) == Some(&value) {
             return Ok(Some(file));
         }
     }
     Ok(None)
+}
+
+/// Returns whether NetworkManager takes a file of that name for a profile: all but copies that editors and programs leave, as they
+/// name theirs (nm_keyfile_utils_ignore_filename in its nm-keyfile-utils.c).
+fn is_profile(name: &str) -> bool {
+    let is_draft = |end: &str| end.len() == 6 && end.bytes().all(|letter| letter.is_ascii_alphanumeric());
+    let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+    !name.ends_with('~') && !["pem", "der"].contains(&end) && !is_draft(end)
 }
 
 /// Returns the profile that NetworkManager has of others or made up and that has `key` at `value`.
@@ -75,8 +82,10 @@ pub(super) fn netplan_profile(
     interface: &str,
     index: Option<u32>,
 ) -> Result<Option<(String, String)>> {
-    let is_managed = index.map_or(Ok(None), |index| profile_uuid(files, index))?.is_some();
-    let file = made_profile(files, "interface-name", interface)?.filter(|_| is_managed);
+    let Some(uuid) = index.map_or(Ok(None), |index| profile_uuid(files, index))? else { return Ok(None) };
+    let by_uuid = made_profile(files, "uuid", &uuid)?;
+    let file =
+        by_uuid.map_or_else(|| made_profile(files, "interface-name", interface), |file| Ok(Some(file)))?;
     let Some(file) = file else { return Ok(None) };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let Some(id) = name.strip_prefix("netplan-").and_then(|name| name.strip_suffix(".nmconnection")) else {

@@ -1,5 +1,7 @@
 //! Network managers, and where a boot finds the addresses of one interface with one of them.
 
+mod review;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,9 +11,10 @@ use serde_json::json;
 use super::brought::{Known, Others};
 use super::entry::{label, stored_changes};
 use super::files::{Files, ours};
-use super::form::{Form, Objection, Rewrite};
+use super::form::Form;
 use super::ifstate::{self, IfState};
 use super::origin::Origin;
+use super::reader::{Draft, Verdict};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses};
@@ -27,6 +30,10 @@ pub(in super::super) struct Manager {
     pub(super) word: &'static str,
     /// Whether its file is the person's, which has no names in it and does not tell our addresses from others.
     pub(super) is_shared: bool,
+    /// Whether it sets what is stored before what it leases.
+    pub(super) is_before_lease: bool,
+    /// Has its own reader read files as they may be, instead of those that are there.
+    pub(super) ask: fn(&Files, &[Draft]) -> Result<Verdict>,
     /// Returns where the addresses of those devices go that it manages; for one that is not there, where they went.
     pub(super) find: fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>,
     /// Returns where those of lo go, if it manages the other interfaces: it leaves lo alone unless it is told to.
@@ -144,7 +151,11 @@ impl Store {
     }
 
     /// Returns what it holds.
-    pub(in super::super) fn observe(&self, wishes: &[Wish]) -> Result<State<InterfaceAlias>> {
+    pub(in super::super) fn observe(
+        &self,
+        wishes: &[Wish],
+        live: &State<InterfaceAlias>,
+    ) -> Result<State<InterfaceAlias>> {
         let stored = self.read(&self.content()?)?;
         let mut state: State<InterfaceAlias> =
             stored.iter().map(|(alias, address)| entry(alias, address, &self.file)).collect();
@@ -158,11 +169,41 @@ impl Store {
                     && label(alias, address).is_none_or(|label| !taken.contains(&label))
             };
             let wanted = wishes.iter().filter_map(wish).filter(is_free);
+            let unwanted = self.unwanted(wishes, live, &stored)?;
             let possible: Addresses = wanted.chain(stored).collect();
-            let known = ifstate.read(&possible)?;
+            let known = ifstate.read(&possible, &unwanted)?;
             state.extend(known.iter().map(|(alias, address)| entry(alias, address, ifstate.file())));
         }
         Ok(state)
+    }
+
+    /// Returns the labelled addresses that are to go, also those that a run which was killed has taken out of the file only. What another
+    /// stanza has is the person's.
+    fn unwanted(
+        &self,
+        wishes: &[Wish],
+        live: &State<InterfaceAlias>,
+        stored: &Addresses,
+    ) -> Result<Addresses> {
+        let is_to_go = |(alias, address): &(&Alias, &Address)| {
+            alias.interface == self.interface && wishes.iter().any(|wish| wish.rejects(alias, address))
+        };
+        let mut unwanted: Addresses = addresses(live)
+            .chain(stored)
+            .filter(is_to_go)
+            .map(|(alias, address)| (alias.clone(), address.clone()))
+            .collect();
+        if !unwanted.is_empty() {
+            let others = self.others(&mut Known::default())?;
+            unwanted.retain(|alias, address| others.bring(None, label(alias, address).as_deref()).is_none());
+        }
+        Ok(unwanted)
+    }
+
+    /// Returns what files other than ours bring.
+    fn others(&self, known: &mut Known) -> Result<Others<'_>> {
+        let elsewhere = self.elsewhere.iter().map(PathBuf::as_path).filter(|path| **path != *self.file);
+        Others::read(elsewhere, &self.files, known, |content| self.form.brought(content))
     }
 
     /// Returns what `now` has there, as if it were the interface's.
@@ -214,67 +255,24 @@ impl Store {
         }
     }
 
-    /// Returns an error if the plan puts something there that the manager cannot keep or that the person has put there
-    /// already; else what the person should know.
-    pub(super) fn review(
-        &self,
-        plan: &Plan<InterfaceAlias>,
-        wishes: &[Wish],
-        known: &mut Known,
-    ) -> Result<Vec<String>> {
-        let elsewhere = self.elsewhere.iter().map(PathBuf::as_path).filter(|path| **path != *self.file);
-        let others = Others::read(elsewhere, &self.files, known, |content| self.form.brought(content))?;
-        let put: Vec<_> = self.changes(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
-        self.review_rewrite(plan, &put)?;
-        for (alias, before, after) in self.changes(plan) {
-            if let (None, Some(address)) = (before, after) {
-                self.review_new(&others, alias, address)?;
-            }
-        }
-        let mut warnings: Vec<String> = self.form.warning().filter(|_| !put.is_empty()).into_iter().collect();
-        for wish in wishes.iter().filter(|wish| !wish.present && wish.interface == self.interface) {
-            warnings.extend(others.bring_back(wish));
-        }
-        Ok(warnings)
+    /// Returns the files that are looked at.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
-    /// Returns an error if the manager cannot have what the plan makes of the file.
-    fn review_rewrite(&self, plan: &Plan<InterfaceAlias>, put: &[(&Alias, &Address)]) -> Result<()> {
-        if let (Some(why), Some((alias, _))) = (&self.objection, put.first()) {
-            return Err(self.refuse(alias, why));
+    /// Returns whether `plan` puts something there.
+    pub(super) fn puts(&self, plan: &Plan<InterfaceAlias>) -> bool {
+        self.changes(plan).any(|(.., after)| after.is_some())
+    }
+
+    /// Returns the file before and after `plan`, if that plans something there. What nothing is kept in, its reader is not asked about.
+    pub(super) fn drafts(&self, plan: &Plan<InterfaceAlias>) -> Result<Option<[Draft<'_>; 2]>> {
+        if self.objection.is_some() {
+            return Ok(None);
         }
         let before = self.content()?;
-        let Some(after) = self.planned(&before, plan)? else { return Ok(()) };
-        self.form.review(&Rewrite { before: &before, after: &after, put }).map_err(
-            |objection| match objection {
-                Objection::Alias(alias, why) => self.refuse(&alias, &why),
-                Objection::File(why) => {
-                    Error::invalid(format!("cannot change {}: {why}", self.file.display()))
-                }
-            },
-        )
-    }
-
-    /// Returns an error if an address that is new there is the person's elsewhere.
-    fn review_new(&self, others: &Others, alias: &Alias, address: &Address) -> Result<()> {
-        match others.bring(Some(alias.address), label(alias, address).as_deref()) {
-            None => Ok(()),
-            Some(path) => Err(self.refuse(
-                alias,
-                &format!(
-                    "{}, which we did not write, has the address or its label already; remove that there, or leave persist out",
-                    path.display()
-                ),
-            )),
-        }
-    }
-
-    /// Returns a warning if something stays there that nothing may be kept in.
-    pub(super) fn hazard(&self, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
-        let Some(why) = &self.objection else { return Ok(None) };
-        let is_left = !self.after(&self.content()?, plan)?.is_empty();
-        let file = self.file.display();
-        Ok(is_left.then(|| format!("{file} puts the next boot at risk, and state absent removes it: {why}")))
+        let after = self.planned(&before, plan)?;
+        Ok(after.map(|after| [before, after].map(|content| Draft { file: &self.file, content })))
     }
 
     fn refuse(&self, alias: &Alias, why: &str) -> Error {

@@ -8,7 +8,6 @@ use super::reader::{Loaded, Origin};
 use super::simulation::{Outcome, Watched};
 use crate::sysctl::coupling;
 use crate::sysctl::text::Assignments;
-use crate::sysctl::value::same_number;
 use crate::sysctl::{Key, Setting};
 
 /// What a boot should lead to.
@@ -88,16 +87,15 @@ impl Boot {
         named.unwrap_or_default()
     }
 
-    /// Returns warnings about what the next boot makes of the `wanted` parameters and of the other lines of `file`, the
-    /// first of the managed ones.
+    /// Returns warnings about what the next boot makes of the `wanted` parameters, and about lines for others that these undo;
+    /// `file` is the first of the managed ones.
     pub(in crate::sysctl) fn warnings(
         &self,
         texts: &[&Assignments],
         wanted: &Wanted,
         file: &Path,
     ) -> Vec<String> {
-        let Some(own) = texts.first() else { return Vec::new() };
-        let others = undone_by(own, wanted);
+        let others = self.undone_by(texts, wanted);
         let keys = wanted.values.keys().copied().chain(others.iter().copied());
         let watched = Watched::new(keys, self.sets_defaults(texts));
         let mut warnings = BTreeMap::<String, Vec<&str>>::new();
@@ -105,7 +103,7 @@ impl Boot {
             let (outcome, runs) = self.simulate(reader, texts, &watched);
             let told = wanted.values.iter();
             let told = told.filter_map(|(key, text)| warning(key, text, wanted, file, &outcome, &runs));
-            let undone = others.iter().filter_map(|key| undone(key, own, file, wanted, &outcome));
+            let undone = others.iter().filter_map(|key| undone(key, wanted, &outcome));
             for warning in told.chain(undone) {
                 let names = warnings.entry(warning).or_default();
                 if !names.contains(&reader.name) {
@@ -116,32 +114,35 @@ impl Boot {
         let by = |(warning, names): (String, Vec<&str>)| format!("{warning} (by {})", names.join(" and "));
         self.warnings.iter().cloned().chain(warnings.into_iter().map(by)).collect()
     }
+
+    /// Returns the other parameters named in a file that a wanted one may undo.
+    fn undone_by<'a>(&'a self, texts: &[&'a Assignments], wanted: &Wanted) -> BTreeSet<&'a Key> {
+        let mut others = BTreeSet::new();
+        if wanted.values.keys().any(|key| coupling::changes_others(key.path())) {
+            for assignments in self.read(texts) {
+                let found = assignments.keys().filter(|key| !wanted.values.contains_key(key));
+                let may_be = |key: &&Key| {
+                    coupling::changers(key.path())
+                        .into_iter()
+                        .any(|it| wanted.values.contains_key(&Key::at(it)))
+                };
+                others.extend(found.filter(may_be));
+            }
+        }
+        others
+    }
 }
 
-/// Returns the other parameters of a file that a wanted one may undo.
-fn undone_by<'a>(own: &'a Assignments, wanted: &Wanted) -> Vec<&'a Key> {
-    let switches: Vec<_> =
-        wanted.values.iter().filter(|(key, _)| coupling::changes_others(key.path())).collect();
-    let is_undone = |other: &Key, text: &str| {
-        switches.iter().any(|(key, value)| coupling::precedes(key.path(), value, other.path(), text))
-    };
-    let others = own.iter().filter(|(key, _)| !switches.is_empty() && !key.path().starts_with('-'));
-    let others = others.filter(|(key, _)| !wanted.values.contains_key(key));
-    let others = others.filter(|(key, lines)| lines.last().is_some_and(|it| is_undone(key, &it.value())));
-    others.map(|(key, _)| key).collect()
-}
-
-/// Returns a warning if the line for `path` in the task's own file is undone by a wanted parameter's.
-fn undone(key: &Key, own: &Assignments, file: &Path, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
-    let (line, held) = (own.get(key)?.last()?, outcome.held(key)?);
-    let by = held.by;
-    if by == key || !wanted.values.contains_key(by) || same_number(&line.value(), &held.text) {
+/// Returns a warning if a line for `key`, which is not wanted, is undone by a wanted parameter's.
+fn undone(key: &Key, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
+    let (origin, held) = (outcome.undone(key)?, outcome.held(key)?);
+    if !wanted.values.contains_key(held.by) {
         return None;
     }
     Some(format!(
-        "the next boot undoes {} line {}, as {by} sets {key} to {} too; take one of them away",
-        file.display(),
-        line.number(),
+        "the next boot undoes {}, as {} sets {key} to {} too; take one of them away",
+        stands(origin),
+        held.by,
         held.text,
     ))
 }

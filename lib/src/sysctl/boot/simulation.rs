@@ -66,40 +66,52 @@ pub(super) struct Held<'a> {
 /// A write that the kernel refuses, and the other side of the bound.
 type Refused<'a> = (Origin<'a>, &'static str);
 
-/// What a boot leads to, for each place of what is watched; nothing where it leaves that alone.
+/// What a boot makes of one parameter; nothing if it leaves that alone.
+#[derive(Default)]
+struct End<'a> {
+    held: Option<Held<'a>>,
+    refused: Option<Refused<'a>>,
+    /// The line for it that a write to another one undid.
+    undone: Option<Origin<'a>>,
+}
+
+/// What a boot leads to, for each place of what is watched.
 pub(super) struct Outcome<'a> {
     watched: &'a Watched,
-    held: Vec<Option<Held<'a>>>,
-    refused: Vec<Option<Refused<'a>>>,
+    ends: Vec<End<'a>>,
 }
 
 impl<'a> Outcome<'a> {
     fn new(watched: &'a Watched) -> Self {
-        let places = || watched.keys.iter();
-        Self { watched, held: places().map(|_| None).collect(), refused: places().map(|_| None).collect() }
+        Self { watched, ends: watched.keys.iter().map(|_| End::default()).collect() }
     }
 
     /// Returns what the kernel holds of `key`, if the boot sets that.
     pub(super) fn held(&self, key: &Key) -> Option<&Held<'a>> {
-        self.held[self.watched.place(key)?].as_ref()
+        self.ends[self.watched.place(key)?].held.as_ref()
     }
 
     /// Returns the last write to `key`, if that was refused.
     pub(super) fn refused(&self, key: &Key) -> Option<&Refused<'a>> {
-        self.refused[self.watched.place(key)?].as_ref()
+        self.ends[self.watched.place(key)?].refused.as_ref()
+    }
+
+    /// Returns the line for `key` that was undone by a write to another one.
+    pub(super) fn undone(&self, key: &Key) -> Option<&Origin<'a>> {
+        self.ends[self.watched.place(key)?].undone.as_ref()
     }
 
     fn write(&mut self, write: &Write<'a>, syntax: Syntax) {
         let (watched, at) = (self.watched, write.at);
         let key = &watched.keys[at];
-        self.refused[at] = self.bound(key, &write.text).map(|other| (write.origin, other));
-        if self.refused[at].is_some() {
+        self.ends[at].refused = self.bound(key, &write.text).map(|other| (write.origin, other));
+        if self.ends[at].refused.is_some() {
             return;
         }
         // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
         let differs = self.text(at).is_none_or(|before| !same_number(before, &write.text));
         let is_written = differs || syntax != Syntax::Systemd;
-        if !is_written && self.held[at].is_some() {
+        if !is_written && self.ends[at].held.is_some() {
             return;
         }
         for follower in watched.followers[at].iter().copied().filter(|_| is_written) {
@@ -109,9 +121,14 @@ impl<'a> Outcome<'a> {
                 Some(text) => text.into(),
                 None => continue,
             };
-            self.held[follower] = Some(Held { text, by: key, origin: write.origin });
+            let own = self.ends[follower].held.take().filter(|held| *held.by == watched.keys[follower]);
+            let undone = own.filter(|held| !same_number(&held.text, &text));
+            let end = &mut self.ends[follower];
+            end.undone = undone.map(|held| held.origin).or(end.undone);
+            end.held = Some(Held { text, by: key, origin: write.origin });
         }
-        self.held[at] = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
+        let held = Held { text: write.text.clone(), by: key, origin: write.origin };
+        self.ends[at] = End { held: Some(held), ..End::default() };
     }
 
     /// Returns the other side if the bound of `key` does not let it become `text` at this moment.
@@ -124,18 +141,23 @@ impl<'a> Outcome<'a> {
     /// Returns whether an interface's parameter was not written yet and so follows its default, which is `changer`.
     fn follows_default(&self, at: usize, changer: &Key) -> bool {
         let key = &self.watched.keys[at];
-        let is_untouched = self.held[at].as_ref().is_none_or(|held| held.by != key);
+        let is_untouched = self.ends[at].held.as_ref().is_none_or(|held| held.by != key);
         is_untouched && coupling::default_of(key.path()).as_deref() == Some(changer.path())
     }
 
     /// Returns what is there at this moment, as far as that is known.
     fn text(&self, at: usize) -> Option<&str> {
-        let held = self.held[at].as_ref().map(|held| &*held.text);
+        let held = self.ends[at].held.as_ref().map(|held| &*held.text);
         held.or_else(|| coupling::at_boot(self.watched.keys[at].path()))
     }
 }
 
 impl Boot {
+    /// Returns what each file assigns that is read.
+    pub(super) fn read<'a>(&'a self, texts: &[&'a Assignments]) -> Vec<&'a Assignments> {
+        self.files.keys().filter_map(|file| self.assignments(file, texts)).collect()
+    }
+
     /// Returns whether a boot sets defaults of interfaces, or may by a pattern.
     pub(super) fn sets_defaults(&self, texts: &[&Assignments]) -> bool {
         let sets = |assignments: &Assignments| {
@@ -145,11 +167,7 @@ impl Boot {
             );
             assignments.range::<str, _>(defaults).next().is_some() || assignments.keys().any(Key::is_pattern)
         };
-        let others = self.files.values().filter_map(|source| match source {
-            Source::Other(assignments) => Some(assignments),
-            Source::Managed(_) => None,
-        });
-        others.chain(texts.iter().copied()).any(sets)
+        self.read(texts).into_iter().any(sets)
     }
 
     /// Returns what `reader` leads to, where the managed files assign what `texts` says; and what its runs have loaded.

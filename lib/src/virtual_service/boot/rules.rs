@@ -1,6 +1,6 @@
 //! The file of ipvsadm's boot service, as Debian has it: the lines that `ipvsadm -Sn` prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use serde_json::{Map, Value as Json, json};
@@ -43,15 +43,15 @@ struct Line {
 /// Returns the task that makes what the lines make, nothing if they make nothing; or why they cannot be used.
 pub(super) fn task(text: &str) -> Result<Option<Json>, String> {
     let mut services: Vec<Map<String, Json>> = Vec::new();
+    // Each one's place, by what tells it: there may be thousands.
+    let mut places = HashMap::new();
     for text in text.lines().filter(|line| !is_idle(line)) {
         let line = Line::parse(text)?;
-        let is_its = |service: &&mut Map<String, Json>| {
-            line.service.iter().all(|(name, value)| service.get(name) == Some(value))
-        };
-        let servers =
-            services.iter_mut().find(is_its).and_then(|service| service["real_servers"].as_array_mut());
+        let place = places.get(&line.service).and_then(|place: &usize| services.get_mut(*place));
+        let servers = place.and_then(|service| service["real_servers"].as_array_mut());
         match (line.is_service, servers) {
             (true, None) => {
+                places.insert(line.service.clone(), services.len());
                 let servers = ("real_servers".to_owned(), json!([]));
                 services.push(line.service.into_iter().chain(line.options).chain([servers]).collect());
             }

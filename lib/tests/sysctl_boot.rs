@@ -150,6 +150,8 @@ const ROWS: &[Row] = &[
         &[("etc/sysctl.d/.hidden.conf", "4.ip_forward=1\n"), (AFTER, "c.all.forwarding=0\n")],
         &[&[("c.v0.forwarding", "0")]],
     ),
+    row(&[("usr/lib/sysctl.d/90-other.conf", "c.all.forwarding=0\n")], &[&[("4.ip_forward", "1")]]),
+    row(&[("usr/lib/sysctl.d/90-other.conf", "6.all.forwarding=1\n")], &[&[("6.v0.forwarding", "0")]]),
     row(&[("etc/sysctl.d/no-suffix", "4.ip_forward=0\n")], &[&[("4.ip_forward", "1")]]),
     row(&[(AFTER, "4.ip_default_ttl=0x41\r\n")], &[&[("4.ip_default_ttl", "65")]]),
 ];

@@ -109,8 +109,13 @@ fn is_link(path: &Path) -> Result<bool> {
 /// Returns the files of the directories in the order in which they are read, hidden ones among them; `new` is one that
 /// is going to be there.
 fn drop_ins(root: &Root, new: Option<&Path>) -> Result<Vec<PathBuf>> {
+    merged(root, &DIRECTORIES, new)
+}
+
+/// Returns the files of some directories in the order of their names; of one name the first counts.
+fn merged(root: &Root, directories: &[&str], new: Option<&Path>) -> Result<Vec<PathBuf>> {
     let mut files = BTreeMap::new();
-    for directory in DIRECTORIES {
+    for directory in directories {
         for path in drop_ins_of(&root.at(directory), new)? {
             files.entry(path.file_name().unwrap_or_default().to_owned()).or_insert(path);
         }
@@ -205,6 +210,11 @@ fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
         files.push(root.at(CLASSIC));
         readers.push(Reader::new("sysctl --system", Syntax::Procps, files));
     }
+    let files = of_tuned(root, new)?;
+    if !files.is_empty() {
+        let run = Run { syntax: Syntax::Busybox, files };
+        readers.iter_mut().for_each(|reader| reader.runs.push(run.clone()));
+    }
     if let Some(file) = file_of_ufw(root)? {
         // ufw loads it when it starts, after all else.
         let run = Run { syntax: Syntax::Procps, files: vec![file] };
@@ -249,6 +259,21 @@ fn is_busybox(root: &Root) -> bool {
         let target = fs::read_link(root.at(path)).unwrap_or_default();
         target.file_name().is_some_and(|name| name == OsStr::new("busybox"))
     })
+}
+
+/// Returns the files that TuneD reads behind its profile, if it has one and is not told otherwise: it takes names alone, and the
+/// file of old last (tuned/plugins/plugin_sysctl.py, `_apply_system_sysctl`).
+fn of_tuned(root: &Root, new: &Path) -> Result<Vec<PathBuf>> {
+    let has_profile = !content(&root.at("/etc/tuned/active_profile"))?.trim_ascii().is_empty();
+    let options = text::assignments(&content(&root.at("/etc/tuned/tuned-main.conf"))?);
+    let reapply =
+        options.get("reapply_sysctl").and_then(|lines| lines.last()).map(|line| line.value().to_lowercase());
+    if !has_profile || reapply.is_some_and(|word| ["0", "false", "no", "off", "n", "f"].contains(&&*word)) {
+        return Ok(Vec::new());
+    }
+    let mut files = merged(root, &["/run/sysctl.d", "/etc/sysctl.d"], Some(new))?;
+    files.push(root.at(CLASSIC));
+    Ok(files)
 }
 
 /// Returns the file of parameters that ufw loads, if ufw is enabled (ufw-framework(8)).

@@ -25,21 +25,21 @@ def reads(example):
     return any(isinstance(options, dict) and options.get('state') == 'read' for options in example.values())
 
 
-# The example with persist needs a host with a network manager.
+# The example with persist needs a host with a network manager, which has brought up eth0.
 MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
-    "mkdir -p /etc/network/interfaces.d && printf 'source /etc/network/interfaces.d/*\\niface eth0 inet manual\\n'"
-    ' >/etc/network/interfaces')}
+    "mkdir -p /etc/network/interfaces.d /run/network && printf 'auto eth0\\nsource /etc/network/interfaces.d/*\\niface eth0 inet manual\\n'"
+    ' >/etc/network/interfaces && echo eth0=eth0 >/run/network/ifstate && echo eth0 >/run/network/ifstate.eth0')}
 
 
-# Its examples need a kernel with IPVS, which is that of the machine here.
-ON_IPVS = 'virtual_service'
+# Their examples change the kernel of the machine here, or need IPVS in it.
+KERNEL = ('ipvs', 'kernel_module', 'virtual_service')
 
 
 def main():
     paths = sorted(MODULES.glob('*.py'))
     if not Path('/proc/net/ip_vs').exists():
-        print(f'ignored: the examples of {ON_IPVS} (this kernel has no IPVS)', file=sys.stderr)
-        paths = [path for path in paths if path.stem != ON_IPVS]
+        print(f'ignored: the examples of {" and ".join(KERNEL)} (this kernel has no IPVS)', file=sys.stderr)
+        paths = [path for path in paths if path.stem not in KERNEL]
     pages = [runpy.run_path(path) for path in paths]
     examples = [example for page in pages for example in yaml.safe_load(page['EXAMPLES'])]
     print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [

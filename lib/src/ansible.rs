@@ -3,6 +3,8 @@
 //! Ansible names a file of JSON as the first argument. By hand, and from the collection's action plugin, that argument is
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod scalar;
 mod visible;
 
@@ -19,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+pub(crate) use scalar::truth_of;
 pub use scalar::{Flag, Number, Presence, Text};
 
 use crate::engine::{self, has_begun_to_write};
@@ -32,19 +35,25 @@ static NO_LOG: AtomicBool = AtomicBool::new(false);
 /// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
 pub fn run<T: Task>(name: &str) -> ExitCode {
     answer_on_panic(name);
-    let argument = std::env::args_os().nth(1);
-    if argument.as_ref().is_some_and(|argument| argument == "--version") {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.peek().is_some_and(|argument| argument == "--version") {
         return say(format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
-    let answer = match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
+    // The log of a boot is no place for all that was found and done.
+    let is_brief = arguments.next_if(|argument| argument == "--brief").is_some();
+    let argument = arguments.next();
+    let mut answer = match input(argument.as_deref()).and_then(|text| perform::<T>(&text)) {
         Ok(answer) => answer,
         Err(error) => failure(&error),
     };
+    if let (true, Value::Object(answer)) = (is_brief, &mut answer) {
+        answer.retain(|key, _| ["changed", "failed", "msg", "warnings"].contains(&key.as_str()));
+    }
     respond(answer)
 }
 
 /// The most that arguments may have, in bytes: some fifty thousand settings.
-const MOST: u64 = 4 << 20;
+pub(crate) const MOST: u64 = 4 << 20;
 
 /// Returns the JSON that the module was given.
 fn input(argument: Option<&OsStr>) -> Result<Vec<u8>> {
@@ -101,20 +110,33 @@ struct Wishes {
 
 /// Returns the task that the arguments describe, and how to treat it.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<(T, Wishes)> {
-    let value: Value = serde_json::from_slice(text)
-        .map_err(|error| Error::invalid(format!("cannot read the arguments: they are no JSON: {error}")))?;
-    let Value::Object(mut options) = value else {
-        return Err(Error::invalid(
-            "cannot read the arguments: they must be one JSON object, like {\"name\": \"…\"}",
-        ));
-    };
+    let options = object(text)?;
     NO_LOG.store(wish(&options, "_ansible_no_log")?, Ordering::Relaxed);
     let mode = if wish(&options, "_ansible_check_mode")? { Mode::Check } else { Mode::Apply };
     let wishes = Wishes { mode, diff: wish(&options, "_ansible_diff")? };
+    described(options).map(|task| (task, wishes))
+}
+
+/// Returns the task that a text describes that is no argument, as one that a boot carries out.
+pub(crate) fn task<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    object(text).and_then(described)
+}
+
+fn object(text: &[u8]) -> Result<Map<String, Value>> {
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|error| Error::invalid(format!("cannot read the arguments: they are no JSON: {error}")))?;
+    match value {
+        Value::Object(options) => Ok(options),
+        _ => Err(Error::invalid(
+            "cannot read the arguments: they must be one JSON object, like {\"name\": \"…\"}",
+        )),
+    }
+}
+
+fn described<T: DeserializeOwned>(mut options: Map<String, Value>) -> Result<T> {
     // An option that is null was not given; Ansible passes `omit` and defaults so.
     options.retain(|name, value| !name.starts_with("_ansible_") && !value.is_null());
     serde_path_to_error::deserialize(Value::Object(options))
-        .map(|task| (task, wishes))
         .map_err(|error| Error::invalid(complaint(&error)))
 }
 

@@ -3,13 +3,14 @@
 //! A file that a run replaces is one whose place nobody else can exchange, and it is opened once for all that is taken from it.
 
 mod draft;
+mod link;
 mod lock;
 mod place;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,8 +18,9 @@ use nix::libc;
 
 use crate::{Error, Result};
 use draft::Draft;
+pub(crate) use link::{link, set_link};
 pub use lock::Lock;
-pub(crate) use lock::held;
+pub(crate) use lock::{Notes, held};
 pub(crate) use place::{Owners, Place};
 
 /// The mode of a new file that everybody may read.
@@ -37,6 +39,24 @@ const ACL: &str = "system.posix_acl_access";
 /// a place where others could exchange it.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     Place::find(path, Owners::Ours)?.open()?.map(|file| whole(&file, path, MOST)).transpose()
+}
+
+/// Returns the content of a file that runs replace, `most` bytes or an error, and its mode; nothing if there is none. One that another
+/// user could change is an error.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<Option<(Vec<u8>, u32)>> {
+    let place = Place::find(path, Owners::Ours)?;
+    let Some(file) = place.open()? else { return Ok(None) };
+    let metadata = file.metadata().map_err(Error::path("look at", path))?;
+    let mode = metadata.mode() & 0o7777;
+    let is_ours = [0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
+    if !is_ours || mode & 0o022 != 0 {
+        return Err(Error::invalid(format!(
+            "cannot rely on {}, which belongs to user {} and has mode {mode:04o}: another user could change it; look at what is in it, and change owner and mode or remove it",
+            path.display(),
+            metadata.uid()
+        )));
+    }
+    Ok(Some((whole(&file, path, most)?, mode)))
 }
 
 /// Returns the content of a file of others that is only looked at, nothing if there is none; what is no regular file is an error.

@@ -1,30 +1,406 @@
-//! Modules of the kernel: whether it has one, and how one is loaded.
+//! Modules of the kernel and their parameters: loaded now, and at the next boot by modules-load.d(5) and modprobe.d(5).
+//!
+//! One that is built in counts as loaded. The files are of our own, two for each module, so nothing of others is edited.
 
+mod loader;
+mod options;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use serde::{Serialize, Serializer};
+
+pub(crate) use loader::{is_available, load};
+pub use options::Task;
+
+use crate::file::{self, Lock};
+use crate::resource::{Change, Layer, Mode, Plan, Resource, State};
 use crate::root::Root;
+use crate::{Error, Result};
+use options::Options;
 
-/// Returns whether the kernel has the module `name`, loaded, built in or in a file; nothing where nobody can tell, as in a
-/// container.
-pub(crate) fn is_available(root: &Root, name: &str) -> Option<bool> {
-    if root.at("/sys/module").join(name).exists() {
-        return Some(true);
-    }
-    let release = fs::read_to_string(root.at("/proc/sys/kernel/osrelease")).ok()?;
-    let directory = root.at("/lib/modules").join(release.trim_end());
-    // Of a module, or of what it is packed with: /ip_vs_rr.ko.xz (modules.dep(5)).
-    let file = format!("/{name}.ko");
-    let lists = |list| Some(fs::read_to_string(directory.join(list)).ok()?.replace('-', "_").contains(&file));
-    Some(lists("modules.dep")? || lists("modules.builtin").unwrap_or(false))
+/// A module or a parameter of one, in the kernel or in a file.
+pub type Item = crate::resource::Item<Key>;
+
+/// What tells an entry from the others of its layer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Key {
+    /// The module.
+    pub module: Rc<str>,
+    /// The parameter of it, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<Rc<str>>,
 }
 
-/// Loads a module as the kernel does when it needs one (/proc/sys/kernel/modprobe); returns what that said.
-pub(crate) fn load(root: &Root, name: &str) -> String {
-    let path = fs::read_to_string(root.at("/proc/sys/kernel/modprobe")).unwrap_or_default();
-    let mut modprobe = Command::new(path.trim_end());
-    match modprobe.arg(name).stdin(Stdio::null()).output() {
-        Err(_) => String::new(),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "),
+/// What an [`Item`] holds.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// The module is loaded, or a boot loads it.
+    Loaded,
+    /// The value of the parameter.
+    Set(Rc<str>),
+}
+
+/// Equal where the kernel makes no difference: it prints Y and N for a truth value (kernel/params.c).
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |value: &Self| match value {
+            Self::Loaded => None,
+            Self::Set(text) => Some(match &**text {
+                "Y" | "y" | "true" => "1".to_owned(),
+                "N" | "n" | "false" => "0".to_owned(),
+                text => text.to_owned(),
+            }),
+        };
+        plain(self) == plain(other)
+    }
+}
+
+/// Where a boot finds which modules to load, and with which parameters.
+const DIRECTORIES: [&str; 2] = ["/etc/modules-load.d", "/etc/modprobe.d"];
+
+/// The modules of a task, on one host.
+#[derive(Debug)]
+pub struct KernelModule {
+    options: Options,
+    root: Root,
+    /// What was loaded by this run, with what that depends on, the newest first.
+    came: Vec<String>,
+    /// The directories of the files that were not there before this run.
+    missing: Vec<PathBuf>,
+    /// Two runs take turns.
+    lock: Option<Lock>,
+}
+
+/// What may fail comes before what cannot be taken back in full.
+mod rank {
+    pub(super) const PRESENT: u8 = 0;
+    pub(super) const UNLOADED: u8 = 1;
+}
+
+impl KernelModule {
+    /// Returns the files about a module that a boot reads: the list, and the parameters.
+    fn files(&self, module: &str) -> [Rc<Path>; 2] {
+        DIRECTORIES.map(|directory| self.root.at(directory).join(format!("lvs-host.{module}.conf")).into())
+    }
+
+    fn parameter(&self, module: &str, parameter: &str) -> PathBuf {
+        self.root.at("/sys/module").join(module).join("parameters").join(parameter)
+    }
+
+    fn is_built_in(&self, module: &str) -> bool {
+        loader::is_built_in(&self.root, module)
+    }
+
+    fn observe_kernel(&self, module: &Rc<str>, state: &mut State<Self>) -> Result<()> {
+        if !self.is_built_in(module) && !self.root.at("/sys/module").join(&**module).exists() {
+            return Ok(());
+        }
+        state.insert(Item::kernel(Key::of(module)), Value::Loaded);
+        for parameter in self.options.parameters.keys() {
+            let path = self.parameter(module, parameter);
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let key = Key::parameter(module, parameter);
+                    state.insert(Item::kernel(key), Value::Set(text.trim_end_matches('\n').into()));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::path("read", &path)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn observe_files(&self, module: &Rc<str>, state: &mut State<Self>) -> Result<()> {
+        let [list, parameters] = self.files(module);
+        if text(&list)?.lines().any(|line| line.trim() == &**module) {
+            state.insert(Item::stored(Key::of(module), &list), Value::Loaded);
+        }
+        for (name, value) in stored(&text(&parameters)?, module) {
+            let key = Key::parameter(module, &name);
+            state.insert(Item::stored(key, &parameters), Value::Set(value));
+        }
+        Ok(())
+    }
+
+    /// Returns an error if the kernel cannot do what is planned for a module, as far as that can be known.
+    fn permits(&self, module: &str, found: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        let key = Key::of(&module.into());
+        match plan.get(&Item::kernel(key.clone())) {
+            Some(Change { after: Some(_), .. }) => self.can_load(module),
+            Some(_) if self.is_built_in(module) => {
+                Err(refuse("remove", module, "it is built into the kernel; leave it"))
+            }
+            None if found.contains_key(&Item::kernel(key)) => self.can_set(module, plan),
+            _ => Ok(()),
+        }
+    }
+
+    fn can_load(&self, module: &str) -> Result<()> {
+        match loader::is_available(&self.root, module) {
+            Some(true) => Ok(()),
+            Some(false) => Err(refuse(
+                "load",
+                module,
+                "the kernel that runs has no module of that name; give one that it has",
+            )),
+            None => Err(refuse(
+                "load",
+                module,
+                "there are no modules of the kernel that runs below /lib/modules, as in a container or after an update of it; load it on the host that the container is on, or boot",
+            )),
+        }
+    }
+
+    /// Returns an error if a parameter cannot be set while the module is loaded.
+    fn can_set(&self, module: &str, plan: &Plan<Self>) -> Result<()> {
+        for (item, change) in plan.iter().filter(|(item, _)| item.is_live() && &*item.key.module == module) {
+            let Some(parameter) = &item.key.parameter else { continue };
+            let path = self.parameter(module, parameter);
+            let why = match path.metadata() {
+                Err(_) => "the module, which is loaded, shows none of that name; look at `modinfo -p`",
+                Ok(metadata) if metadata.permissions().readonly() => {
+                    "it can be set only while the module is loaded, and that is; remove the module first with state: absent"
+                }
+                Ok(_) => continue,
+            };
+            let wanted = change.after.as_ref().map_or_else(String::new, Value::to_string);
+            return Err(Error::invalid(format!("cannot set {} to {wanted}: {why}", item.key)));
+        }
+        Ok(())
+    }
+
+    fn write_kernel(&mut self, plan: &Plan<Self>) -> Result<()> {
+        let loads =
+            |module: &Rc<str>| plan.get(&Item::kernel(Key::of(module))).map(|change| change.after.is_some());
+        for (item, change) in plan.iter() {
+            let module = &item.key.module;
+            match (&item.key.parameter, loads(module), &change.after) {
+                (None, Some(true), _) => self.load(module, plan)?,
+                (None, Some(false), _) => self.unload(module)?,
+                (Some(parameter), None, Some(value)) => {
+                    let path = self.parameter(module, parameter);
+                    fs::write(&path, value.to_string()).map_err(Error::path("write", &path))?;
+                }
+                // It comes and goes with the module.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, module: &Rc<str>, plan: &Plan<Self>) -> Result<()> {
+        let of_it = plan.iter().filter(|(item, _)| item.key.module == *module);
+        let parameters = of_it.filter_map(|(item, change)| {
+            Some(format!("{}={}", item.key.parameter.as_ref()?, change.after.as_ref()?))
+        });
+        let before = loader::loaded(&self.root);
+        let outcome = loader::load(&self.root, module, &parameters.collect::<Vec<_>>());
+        let come = loader::loaded(&self.root).into_iter().filter(|name| !before.contains(name));
+        self.came = come.chain(self.came.drain(..)).collect();
+        outcome.map_err(|words| {
+            let why = format!("{words}; if this is a container, load it on the host that it is on; the kernel's log may say more");
+            refuse("load", module, &why)
+        })
+    }
+
+    /// Removes a module, and where that is the way back, what came along with it.
+    fn unload(&mut self, module: &str) -> Result<()> {
+        unload(module)?;
+        // What something else uses by now stays.
+        self.came.drain(..).for_each(|name| drop(loader::unload(&name)));
+        Ok(())
+    }
+
+    /// Returns warnings of what brings a module back that is to be gone.
+    fn bring_back(&self) -> Vec<String> {
+        let mut files = vec![self.root.at("/etc/modules")];
+        for directory in ["/etc/modules-load.d", "/run/modules-load.d", "/usr/lib/modules-load.d"] {
+            let entries = fs::read_dir(self.root.at(directory)).into_iter().flatten().flatten();
+            files.extend(entries.map(|entry| entry.path()));
+        }
+        let mut warnings = Vec::new();
+        for module in &self.options.modules {
+            let [ours, _] = self.files(module);
+            for file in files.iter().filter(|file| ***file != *ours) {
+                let text = fs::read_to_string(file).unwrap_or_default();
+                if text.lines().any(|line| options::plain(line.trim()) == **module) {
+                    warnings.push(format!(
+                        "{} has a boot load {module} all the same; take it out there",
+                        file.display()
+                    ));
+                }
+            }
+        }
+        warnings
+    }
+}
+
+impl Resource for KernelModule {
+    type Key = Key;
+    type Value = Value;
+
+    fn observe(&mut self) -> Result<State<Self>> {
+        let mut state = State::<Self>::new();
+        for module in &self.options.modules {
+            self.observe_kernel(module, &mut state)?;
+            if self.options.persist {
+                self.observe_files(module, &mut state)?;
+            }
+        }
+        Ok(state)
+    }
+
+    fn target(&self, now: &State<Self>) -> Result<State<Self>> {
+        if !self.options.present {
+            return Ok(State::<Self>::new());
+        }
+        let mut then = now.clone();
+        for module in &self.options.modules {
+            let [list, options] = self.files(module);
+            let is_kept = self.options.persist && !self.is_built_in(module);
+            then.insert(Item::kernel(Key::of(module)), Value::Loaded);
+            if is_kept {
+                then.insert(Item::stored(Key::of(module), &list), Value::Loaded);
+            }
+            for (parameter, value) in &self.options.parameters {
+                let key = Key::parameter(module, parameter);
+                if is_kept {
+                    then.insert(Item::stored(key.clone(), &options), Value::Set(value.clone()));
+                }
+                then.insert(Item::kernel(key), Value::Set(value.clone()));
+            }
+        }
+        Ok(then)
+    }
+
+    fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        let Layer::File(path) = layer else { return self.write_kernel(plan) };
+        let mut then = BTreeMap::new();
+        for (item, value) in now.iter().filter(|(item, _)| item.is_in(path)) {
+            then.insert(&item.key, value);
+        }
+        for (item, change) in plan.iter() {
+            match &change.after {
+                Some(value) => then.insert(&item.key, value),
+                None => then.remove(&item.key),
+            };
+        }
+        if !then.is_empty() {
+            return file::replace(path, written(&then).as_bytes(), file::MODE);
+        }
+        file::withdraw(path)?;
+        let made = self.missing.iter().filter(|directory| path.starts_with(directory));
+        made.for_each(|directory| drop(fs::remove_dir(directory)));
+        Ok(())
+    }
+
+    fn show(&self, item: &Item, value: &Value) -> (String, String) {
+        let place = match &item.layer {
+            Layer::Kernel => "the modules of the kernel".into(),
+            Layer::File(path) => path.display().to_string(),
+        };
+        (place, line(&item.key, value))
+    }
+
+    fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
+        for module in &self.options.modules {
+            self.permits(module, found, plan)?;
+        }
+        Ok(if self.options.present { Vec::new() } else { self.bring_back() })
+    }
+
+    fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
+        if item.is_live() && change.after.is_none() { rank::UNLOADED } else { rank::PRESENT }
+    }
+
+    fn lock(&mut self) -> Option<&mut Lock> {
+        self.lock.as_mut()
+    }
+
+    /// What is right already must still be so.
+    fn is_named(&self, item: &Item) -> bool {
+        item.is_live()
+    }
+}
+
+impl Key {
+    fn of(module: &Rc<str>) -> Self {
+        Self { module: module.clone(), parameter: None }
+    }
+
+    fn parameter(module: &Rc<str>, parameter: &Rc<str>) -> Self {
+        Self { module: module.clone(), parameter: Some(parameter.clone()) }
+    }
+}
+
+fn refuse(act: &str, module: &str, why: &str) -> Error {
+    Error::invalid(format!("cannot {act} the module {module}: {why}"))
+}
+
+fn unload(module: &str) -> Result<()> {
+    match loader::unload(module) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => {
+            Err(refuse("remove", module, "it is in use, as `lsmod` shows; end what uses it first"))
+        }
+        Err(error) => Err(Error::io("remove", format!("the module {module}"))(error)),
+    }
+}
+
+fn text(path: &Path) -> Result<String> {
+    let content = file::read(path)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
+/// Returns the parameters that a text of modprobe.d(5) has for a module.
+fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
+    let lines =
+        text.lines().filter_map(|line| line.strip_prefix("options ")?.trim_start().strip_prefix(module));
+    let words = lines.flat_map(str::split_whitespace);
+    words.filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Returns the text of a file that has these entries.
+fn written(entries: &BTreeMap<&Key, &Value>) -> String {
+    let lines = entries.iter().map(|(key, value)| line(key, value) + "\n");
+    "# Made by lvs.host.kernel_module, which replaces all of this file.\n".to_owned()
+        + &lines.collect::<String>()
+}
+
+/// Returns the line of a file that has a boot do it.
+fn line(key: &Key, value: &Value) -> String {
+    match (&key.parameter, value) {
+        (Some(parameter), value) => format!("options {} {parameter}={value}", key.module),
+        (None, _) => key.module.to_string(),
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parameter {
+            Some(parameter) => write!(f, "the parameter {parameter} of the module {}", self.module),
+            None => write!(f, "the module {}", self.module),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loaded => f.write_str("loaded"),
+            Self::Set(value) => value.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

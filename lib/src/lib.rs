@@ -8,10 +8,13 @@ pub mod engine;
 mod error;
 pub mod file;
 pub mod interface_alias;
+pub mod ipvs;
 mod keepalived;
-mod kernel_module;
+pub mod kernel_module;
 mod netlink;
 pub mod netns;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod resource;
 mod root;
 pub mod sysctl;

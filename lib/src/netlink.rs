@@ -6,20 +6,22 @@ pub(crate) mod generic;
 mod link;
 mod message;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, Stream, StreamExt};
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::proto::{ConnectionHandle, new_connection};
+use rtnetlink::proto::{ConnectionHandle, ReplyExpectation, new_connection};
 use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
 use tokio::runtime::Runtime;
 
 pub(crate) use link::Link;
 pub use link::Operation;
-pub(crate) use message::{Message, append_attribute, attributes, number, text};
+pub(crate) use message::{Message, append_attribute, attributes, c_string, number};
 
 /// How long the kernel may take to answer one request; a lost answer is an error, not a hang.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,10 +35,11 @@ pub(crate) struct Answer {
 }
 
 /// A connection in the network namespace of the thread that made it.
-#[derive(Debug)]
 pub(crate) struct Connection {
     runtime: Runtime,
     handle: ConnectionHandle<Message>,
+    /// What the kernel says to requests that no answer is waited for.
+    others: Box<dyn Stream<Item = (NetlinkMessage<Message>, SocketAddr)> + Unpin>,
 }
 
 impl Connection {
@@ -44,7 +47,7 @@ impl Connection {
     pub(crate) fn open(protocol: isize) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let entered = runtime.enter();
-        let (mut connection, handle, _) = new_connection::<Message>(protocol)?;
+        let (mut connection, handle, others) = new_connection::<Message>(protocol)?;
         // Without them success could not be told from an answer that never came.
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
@@ -56,23 +59,77 @@ impl Connection {
         let _ = socket.socket_mut().set_ext_ack(true);
         runtime.spawn(connection);
         drop(entered);
-        Ok(Self { runtime, handle })
+        Ok(Self { runtime, handle, others: Box::new(others) })
     }
 
     /// Sends a request and returns what the kernel answers; `flags` go with those that every request has.
     pub(crate) fn ask(&self, message: Message, flags: u16) -> io::Result<Answer> {
         let end = if flags & NLM_F_DUMP == NLM_F_DUMP { flags } else { flags | NLM_F_ACK };
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | end;
-        let request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
-        self.runtime
-            .block_on(async { tokio::time::timeout(DEADLINE, self.answer(request)).await })
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer")))
+        self.within_deadline(self.answer(request(message, end)))
+    }
+
+    /// Asks several questions in one write, each of which is answered by one message, and returns what the kernel answers to each.
+    pub(crate) fn ask_each(&self, messages: Vec<Message>) -> io::Result<Vec<io::Result<Message>>> {
+        let many = messages.len();
+        let requests = messages.into_iter().map(|message| request(message, 0));
+        let answers = async {
+            let mut parts = self.handle.request_batch(requests, kernel()).map_err(io::Error::other)?;
+            let mut answers = Vec::new();
+            while let Some(part) = parts.next().await {
+                answers.push(match part.payload {
+                    NetlinkPayload::InnerMessage(message) => Ok(message),
+                    NetlinkPayload::Error(error) => {
+                        Err(refusal(error.code.map_or(0, |code| code.get()), &error.header))
+                    }
+                    _ => continue,
+                });
+            }
+            if answers.len() == many { Ok(answers) } else { Err(broken()) }
+        };
+        self.within_deadline(answers)
+    }
+
+    /// Sends several requests in one write and waits until the kernel has carried out the last; returns which it refused, and why.
+    ///
+    /// It carries out one after the other, and has answered what it refuses before it takes the next (net/netlink/af_netlink.c,
+    /// netlink_rcv_skb), so only the last one's success needs an answer.
+    pub(crate) fn send_all(&mut self, messages: Vec<Message>) -> io::Result<BTreeMap<usize, io::Error>> {
+        let last = messages.len().saturating_sub(1);
+        let requests = messages.into_iter().enumerate().map(|(number, message)| match number == last {
+            true => (request(message, NLM_F_ACK), ReplyExpectation::Expected),
+            false => (request(message, 0), ReplyExpectation::NotExpected),
+        });
+        let end = self.within_deadline(async {
+            let sent = self.handle.request_batch_with_expectation(requests, kernel());
+            sent.map_err(io::Error::other)?.next().await.ok_or_else(broken)
+        })?;
+        let sequence = end.header.sequence_number;
+        let mut refusals = BTreeMap::new();
+        let mut next = Some(end);
+        while let Some(answer) = next {
+            let before = sequence.wrapping_sub(answer.header.sequence_number) as usize;
+            match (answer.payload, last.checked_sub(before)) {
+                (NetlinkPayload::Error(error), Some(number)) => {
+                    refusals.extend(error.code.map(|code| (number, refusal(code.get(), &error.header))));
+                }
+                (NetlinkPayload::Overrun(_), _) => {
+                    return Err(io::Error::other("the kernel had no room for an answer"));
+                }
+                _ => {}
+            }
+            next = self.others.next().now_or_never().flatten().map(|(answer, _)| answer);
+        }
+        Ok(refusals)
+    }
+
+    fn within_deadline<T>(&self, answer: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let answer = async { tokio::time::timeout(DEADLINE, answer).await };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer");
+        self.runtime.block_on(answer).unwrap_or_else(|_| Err(late()))
     }
 
     async fn answer(&self, request: NetlinkMessage<Message>) -> io::Result<Answer> {
-        let kernel = SocketAddr::new(0, 0);
-        let mut parts = self.handle.request(request, kernel).map_err(io::Error::other)?;
+        let mut parts = self.handle.request(request, kernel()).map_err(io::Error::other)?;
         let mut answer = Answer::default();
         while let Some(part) = parts.next().await {
             answer.torn |= part.header.flags & NLM_F_DUMP_INTR != 0;
@@ -86,8 +143,29 @@ impl Connection {
                 _ => {}
             }
         }
-        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection to the kernel broke"))
+        Err(broken())
     }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+fn kernel() -> SocketAddr {
+    SocketAddr::new(0, 0)
+}
+
+/// Returns a message as a request with these flags.
+fn request(message: Message, flags: u16) -> NetlinkMessage<Message> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message))
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection to the kernel broke")
 }
 
 /// Why the kernel refused, with its own words where it has some (linux/netlink.h, NLMSGERR_ATTR_MSG).
@@ -99,7 +177,7 @@ struct Refusal {
 }
 
 /// Returns the error for a negative errno; the kernel's words follow the request's header, which is echoed.
-fn refusal(code: i32, echo: &[u8]) -> io::Error {
+pub(crate) fn refusal(code: i32, echo: &[u8]) -> io::Error {
     const HEADER: usize = 16;
     const MESSAGE: u16 = 1;
     let errno = io::Error::from_raw_os_error(-code);
@@ -117,4 +195,37 @@ fn refusal(code: i32, echo: &[u8]) -> io::Error {
 pub(crate) fn errno(error: &io::Error) -> Option<i32> {
     let refusal = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
     refusal.map_or(error.raw_os_error(), |refusal| refusal.errno.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generic::family_named;
+    use super::*;
+    use nix::libc::ENOENT;
+    use rtnetlink::sys::protocols::NETLINK_GENERIC;
+
+    #[test]
+    fn each_question_of_many_has_its_own_answer() {
+        let connection = Connection::open(NETLINK_GENERIC).unwrap();
+        let names = ["nlctrl", "NOSUCH", "nlctrl", "NOSUCH", "NOSUCH"];
+        let answers = connection.ask_each(names.map(family_named).into()).unwrap();
+        let answered = answers.iter().map(|answer| answer.as_ref().err().map(errno));
+        assert_eq!(
+            answered.collect::<Vec<_>>(),
+            [None, Some(Some(ENOENT)), None, Some(Some(ENOENT)), Some(Some(ENOENT))]
+        );
+    }
+
+    #[test]
+    fn which_requests_of_many_the_kernel_refuses_is_told() {
+        let mut connection = Connection::open(NETLINK_GENERIC).unwrap();
+        for refused in [vec![], vec![0], vec![31], vec![0, 1, 30, 31], (0..32).collect()] {
+            let name = |number| if refused.contains(&number) { "NOSUCH" } else { "nlctrl" };
+            let requests = (0..32).map(|number| family_named(name(number)));
+            let refusals = connection.send_all(requests.collect()).unwrap();
+            assert!(refusals.values().all(|error| errno(error) == Some(ENOENT)));
+            assert_eq!(refusals.into_keys().collect::<Vec<_>>(), refused);
+        }
+        assert_eq!(connection.family("nlctrl").unwrap(), 16);
+    }
 }

@@ -10,8 +10,8 @@ mod item;
 mod key;
 mod options;
 mod patterns;
-#[cfg(test)]
-mod properties;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod rewritten;
 mod runtime;
 mod scope;
@@ -65,6 +65,8 @@ pub struct Sysctl {
     spent: Vec<Key>,
     /// What these held when they were last observed.
     contents: BTreeMap<Rc<Path>, Content>,
+    /// The files in which nothing is planned, so that nothing of them is verified.
+    idle: Vec<Rc<Path>>,
     /// The files that were replaced; a second time is the way back.
     rewritten: BTreeMap<Rc<Path>, Rewritten>,
     /// Held while files are written: one lock for all files, as links may give one file many names.
@@ -107,6 +109,7 @@ impl crate::resource::Task for Task {
             boot,
             spent: Vec::new(),
             contents: BTreeMap::new(),
+            idle: Vec::new(),
             rewritten: BTreeMap::new(),
             lock,
         })
@@ -198,6 +201,22 @@ impl Sysctl {
         }
     }
 
+    /// Adds what the kernel is to hold of the parameters that the task sets.
+    fn want(&self, now: &State<Self>, then: &mut State<Self>) -> Result<()> {
+        for (key, text) in &self.scope.set {
+            let item = Item::kernel(key.clone());
+            // What a pattern matched may have vanished.
+            let there = now.get(&item).and_then(Value::setting);
+            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
+                continue;
+            }
+            if there.map_or_else(|| self.scope.names(key), |there| !there.is(key, text)) {
+                then.insert(item, Value::Set(Setting::new(key, text)));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
     fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
@@ -226,7 +245,11 @@ impl Resource for Sysctl {
         let mut found = Vec::new();
         self.observe_kernel(&mut found)?;
         for file in &self.files {
-            let content = Content::new(file::read(file)?.unwrap_or_default());
+            let known = self.contents.remove(file).filter(|_| self.idle.contains(file));
+            let content = match known {
+                Some(content) => content,
+                None => Content::new(file::read(file)?.unwrap_or_default()),
+            };
             found.extend(self.observed(file, &content.found));
             self.contents.insert(file.clone(), content);
         }
@@ -239,7 +262,6 @@ impl Resource for Sysctl {
         if self.options.wish == Wish::Read {
             return Ok(then);
         }
-        let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
         let texts = self.wanted_texts(now);
         let followed = coupling::followed(&scope.set, now, &scope.followers);
         // Not a second name of a switch, as that is the switch.
@@ -247,19 +269,9 @@ impl Resource for Sysctl {
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
         let kept = self.kept(singles.collect(), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
-            then.insert(Item::kernel((*key).clone()), value(key, text));
+            then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }
-        for (key, text) in &scope.set {
-            let item = Item::kernel(key.clone());
-            // What a pattern matched may have vanished.
-            let there = now.get(&item).and_then(Value::setting);
-            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
-                continue;
-            }
-            if there.map_or_else(|| scope.names(key), |there| !there.is(key, text)) {
-                then.insert(item, value(key, text));
-            }
-        }
+        self.want(now, &mut then)?;
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }
@@ -332,6 +344,8 @@ impl Resource for Sysctl {
             warnings.extend(advice::without_effect(&self.scope.set, kernel)?);
         }
         warnings.extend(self.boot_warnings(plan)?);
+        let is_idle = |file: &&Rc<Path>| !plan.items().any(|item| item.is_in(file));
+        self.idle = self.files.iter().filter(is_idle).cloned().collect();
         Ok(warnings)
     }
 

@@ -5,6 +5,7 @@
 //! task does not name of it is what was found. A service is never removed to be changed, so no connection is lost by that.
 
 mod address;
+pub(crate) mod boot;
 mod caution;
 mod drain;
 mod flags;
@@ -14,6 +15,8 @@ mod message;
 mod options;
 mod owner;
 mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod real_server;
 mod refusal;
 mod scheduler;
@@ -27,8 +30,9 @@ use std::time::Instant;
 
 use serde_json::{Map, json};
 
+pub use boot::{Installed, Part};
 pub use flags::Flags;
-pub use item::{Item, Key, Value};
+pub use item::{Entry, Item, Key, Value};
 pub use persistence::{Netmask, Persistence};
 pub use real_server::{Connections, Forward, RealServer};
 pub use service::{Family, Ingress, Protocol, Service};
@@ -39,19 +43,23 @@ use crate::Result;
 use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
-use ipvs::Ipvs;
+use boot::Store;
+pub(crate) use ipvs::Ipvs as Table;
 use options::{Options, Purge, ServerState, ServiceWish};
+pub(crate) use refusal::unreadable;
 
 /// The services of a task and their real servers, on one host.
 #[derive(Debug)]
 pub struct VirtualService {
     options: Options,
     root: Root,
-    table: Ipvs,
+    table: Table,
+    /// What a boot brings back, if the task is about that too.
+    store: Option<Store>,
     /// How many connections a real server had when it was last seen.
     connections: BTreeMap<(Ingress, SocketAddr), Connections>,
     /// Which real servers were kept from new requests, so that their connections end.
-    closed: BTreeSet<Item>,
+    closed: BTreeSet<Entry>,
     /// Until when those are waited for.
     deadline: Option<Instant>,
     /// Two runs in one network namespace take turns.
@@ -60,49 +68,18 @@ pub struct VirtualService {
 
 /// When an entry is written: what may be refused first, and what cannot be taken back in full at last.
 mod rank {
-    pub(super) const SERVICES: u8 = 0;
-    pub(super) const REAL_SERVERS: u8 = 1;
+    /// Each service before its real servers, so that a new one is without them no longer than it must be.
+    pub(super) const PRESENT: u8 = 0;
+    pub(super) const FILES: u8 = 1;
     pub(super) const GONE_REAL_SERVERS: u8 = 2;
     pub(super) const GONE_SERVICES: u8 = 3;
 }
 
 impl VirtualService {
-    /// Brings one service and its real servers to what the task wants.
-    fn apply(
-        &self,
-        ingress: Ingress,
-        wish: &ServiceWish,
-        now: &State<Self>,
-        then: &mut State<Self>,
-    ) -> Result<()> {
-        let item = Item::service(ingress);
-        let service = wish.asked.applied(ingress, now.get(&item).and_then(Value::service))?;
-        let is_persistent = service.persistence.is_some();
-        then.insert(item, Value::Service(service));
-        for (at, server) in &wish.real_servers {
-            let item = Item::real_server(ingress, *at);
-            let present = now.get(&item).and_then(Value::real_server);
-            let mut asked = server.asked.clone();
-            match (server.state, present) {
-                (ServerState::Absent, _) => {
-                    then.remove(&item);
-                    continue;
-                }
-                // One that is not there gets no requests.
-                (ServerState::Drained, None) => continue,
-                (ServerState::Drained, Some(_)) => asked.weight = Some(0),
-                (ServerState::Present, _) => {}
-            }
-            let server = asked.applied(ingress, is_persistent, *at, present)?;
-            then.insert(item, Value::RealServer(server));
-        }
-        Ok(())
-    }
-
     /// Returns whether an entry stays that the task says nothing of.
-    fn stays(&self, item: &Item) -> bool {
-        let wish = self.options.services.get(&item.key.service);
-        match (wish, item.key.real_server) {
+    fn stays(&self, entry: &Entry) -> bool {
+        let wish = self.options.services.get(&entry.service);
+        match (wish, entry.real_server) {
             (None, _) => self.options.purge != Purge::All,
             (Some(wish), None) => wish.present,
             (Some(wish), Some(at)) => {
@@ -127,32 +104,60 @@ impl Resource for VirtualService {
 
     fn observe(&mut self) -> Result<State<Self>> {
         let mut state = State::<Self>::new();
-        for ingress in self.read()? {
-            let Some(service) = self.table.service(ingress)? else { continue };
+        let read: Vec<_> = self.read()?.into_iter().collect();
+        for (ingress, service) in self.table.those_of(&read)? {
             state.insert(Item::service(ingress), Value::Service(service));
             for (at, (server, connections)) in self.table.real_servers(ingress)? {
                 self.connections.insert((ingress, at), connections);
                 state.insert(Item::real_server(ingress, at), Value::RealServer(server));
             }
         }
+        if let Some(store) = &self.store {
+            state.extend(store.observe()?);
+        }
         Ok(state)
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
         let mut then = now.clone();
-        then.retain(|item, _| self.stays(item));
-        for (ingress, wish) in self.options.services.iter().filter(|(_, wish)| wish.present) {
-            self.apply(*ingress, wish, now, &mut then)?;
+        then.retain(|item, _| item.key.entry().is_none_or(|entry| self.stays(entry)));
+        let wishes = || self.options.services.iter().filter(|(_, wish)| wish.present);
+        for (ingress, wish) in wishes() {
+            let present = |entry: Entry| now.get(&entry.within(&Layer::Kernel));
+            put(&Layer::Kernel, *ingress, wish, &present, &mut then)?;
+        }
+        if let Some(store) = &self.store {
+            let (layer, live) = (store.layer(), then.clone());
+            for (ingress, wish) in wishes() {
+                // What is not kept yet is kept as it is then.
+                let present = |entry: Entry| {
+                    now.get(&entry.within(&layer)).or_else(|| live.get(&entry.within(&Layer::Kernel)))
+                };
+                put(&layer, *ingress, wish, &present, &mut then)?;
+            }
+            store.complete(&mut then);
         }
         Ok(then)
     }
 
-    fn write(&mut self, _layer: &Layer, _now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        plan.iter().try_for_each(|(item, change)| self.table.write(&item.key, change))
+    fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        match (layer, &self.store) {
+            (Layer::File(path), Some(store)) => store.write(path, now, plan),
+            _ => {
+                let changes = plan.iter().filter_map(|(item, change)| Some((item.live()?, change)));
+                self.table.write_all(&changes.collect::<Vec<_>>())
+            }
+        }
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {
-        ("the IPVS table".into(), item::line(&item.key, value))
+        let place = match &item.layer {
+            Layer::Kernel => "the IPVS table".into(),
+            Layer::File(path) => path.display().to_string(),
+        };
+        let entry = item.key.entry().map(|entry| item::line(entry, value));
+        let line = entry.or_else(|| value.installed().map(Installed::shown));
+        (place, line.unwrap_or_default())
     }
 
     fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
@@ -160,15 +165,19 @@ impl Resource for VirtualService {
             owner::review(&self.root, plan, self.options.purge == Purge::All, self.options.netns.is_some())?;
             self.table.review(plan)?;
         }
-        Ok(self.caution(found, plan))
+        let mut warnings = self.caution(found, plan);
+        if let Some(store) = &self.store {
+            warnings.extend(store.review(found, plan)?);
+        }
+        Ok(warnings)
     }
 
     fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
-        match (item.key.real_server, &change.after) {
-            (None, Some(_)) => rank::SERVICES,
-            (Some(_), Some(_)) => rank::REAL_SERVERS,
-            (Some(_), None) => rank::GONE_REAL_SERVERS,
-            (None, None) => rank::GONE_SERVICES,
+        match (item.live().map(|entry| entry.real_server), &change.after) {
+            (None, _) => rank::FILES,
+            (Some(_), Some(_)) => rank::PRESENT,
+            (Some(Some(_)), None) => rank::GONE_REAL_SERVERS,
+            (Some(None), None) => rank::GONE_SERVICES,
         }
     }
 
@@ -182,7 +191,7 @@ impl Resource for VirtualService {
 
     /// One that was kept from new requests would get them again.
     fn is_kept(&self, item: &Item) -> bool {
-        self.closed.contains(item)
+        item.live().is_some_and(|entry| self.closed.contains(entry))
     }
 
     fn remarks(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
@@ -190,8 +199,42 @@ impl Resource for VirtualService {
         let services: Vec<_> =
             item::services(&then).map(|(ingress, service)| described(ingress, service, &then)).collect();
         let remarks = [("connections", json!(self.told(report))), ("services", json!(services))];
-        remarks.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+        let persist = self.store.as_ref().map(|store| ("persist", store.remark()));
+        remarks.into_iter().chain(persist).map(|(key, value)| (key.to_owned(), value)).collect()
     }
+}
+
+/// Brings one service and its real servers in a layer to what is wished; `present` returns what there is of them.
+fn put<'a>(
+    layer: &Layer,
+    ingress: Ingress,
+    wish: &ServiceWish,
+    present: &dyn Fn(Entry) -> Option<&'a Value>,
+    then: &mut State<VirtualService>,
+) -> Result<()> {
+    let entry = Entry::service(ingress);
+    let service = wish.asked.applied(ingress, present(entry).and_then(Value::service))?;
+    let is_persistent = service.persistence.is_some();
+    then.insert(entry.within(layer), Value::Service(service));
+    for (at, server) in &wish.real_servers {
+        let entry = Entry::real_server(ingress, *at);
+        let present = present(entry).and_then(Value::real_server);
+        let mut asked = server.asked.clone();
+        match (server.state, present) {
+            (ServerState::Absent, _) => {
+                then.remove(&entry.within(layer));
+                continue;
+            }
+            // One that is not there gets no requests.
+            (ServerState::Drained, _) if !then.contains_key(&entry.within(layer)) => continue,
+            // A boot brings it back as it was.
+            (ServerState::Drained, _) if *layer == Layer::Kernel => asked.weight = Some(0),
+            _ => {}
+        }
+        let server = asked.applied(ingress, is_persistent, *at, present)?;
+        then.insert(entry.within(layer), Value::RealServer(server));
+    }
+    Ok(())
 }
 
 /// Returns a service as the option `services` takes it.

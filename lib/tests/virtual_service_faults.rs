@@ -57,8 +57,8 @@ fn dumps_are_torn_while_others_write_and_a_task_reads_what_is_there() {
             }
         });
         let raw = Raw::open();
-        let end = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < end {
+        let end = Instant::now() + Duration::from_secs(60);
+        while (torn == 0 || dumps < 5) && Instant::now() < end {
             const DUMP: u16 = 0x300;
             let (_, answer) = raw.ask(GET_SERVICE, DUMP, &[]);
             let has = |port: u16| {
@@ -124,11 +124,14 @@ fn reset() {
     );
 }
 
+/// More entries than go in one write, so that some writes are in the middle of a service.
 fn change() -> Value {
+    let many: Vec<_> =
+        (1..=40).map(|host| json!({"address": format!("10.0.1.{host}"), "forward": "dr"})).collect();
     json!({"services": [
         {"address": "192.0.2.10:80", "scheduler": "mh", "persistence": 60,
             "real_servers": [{"address": "10.0.0.11", "weight": 3}, {"address": "10.0.0.13", "forward": "nat"}]},
-        {"fwmark": 7, "real_servers": [{"address": "10.0.0.14", "forward": "dr"}]}], "purge": "all"})
+        {"fwmark": 7, "real_servers": many}], "purge": "all"})
 }
 
 fn traced(inject: &str) -> std::process::Output {
@@ -148,8 +151,8 @@ fn a_run_that_is_killed_at_any_request_is_finished_by_the_next() {
         services(change()).apply().unwrap();
         assert_eq!(look(), after, "call {call}");
         if !killed {
-            eprintln!("killed at each of {} requests", call - 1);
-            assert!(call > 20, "{call} requests are few");
+            eprintln!("killed at each of {} writes", call - 1);
+            assert!(call > 15, "{call} writes are few");
             return;
         }
     }
@@ -161,24 +164,18 @@ fn whatever_request_fails_the_answer_is_true_and_nothing_is_changed() {
     enter_director();
     reset();
     let before = look();
-    for error in ["ENOMEM", "EPERM"] {
-        let mut failures = 0;
-        for call in 1..100 {
-            reset();
-            let output = traced(&format!("inject=sendto:error={error}:when={call}"));
-            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-            if answer["failed"] != json!(true) {
-                break;
-            }
-            failures += 1;
-            assert_eq!(
-                (look(), &answer["changed"]),
-                (before.clone(), &json!(false)),
-                "call {call}: {answer}"
-            );
+    for call in 1..100 {
+        reset();
+        let error = ["ENOMEM", "EPERM"][call % 2];
+        let output = traced(&format!("inject=sendto:error={error}:when={call}"));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if answer["failed"] != json!(true) {
+            assert!(call > 15, "{call} writes are few");
+            return;
         }
-        assert!(failures > 20, "{failures} failures are few");
+        assert_eq!((look(), &answer["changed"]), (before.clone(), &json!(false)), "call {call}: {answer}");
     }
+    panic!("the task has fewer writes than were tried");
 }
 
 #[test]
@@ -196,6 +193,11 @@ fn what_the_kernel_refuses_is_undone_and_said_in_words() {
         said,
         "cannot set the service tcp 192.0.2.10:80: the kernel has no scheduler nosuch (module ip_vs_nosuch); give one that it has"
     );
+    // In the middle of what goes in one write, the one is named and all others are taken back.
+    let mut servers: Vec<_> = (1..=100).map(|host| json!({"address": format!("10.1.1.{host}")})).collect();
+    servers[50] = json!({"address": "10.1.0.255"});
+    let said = refuse(json!({"address": "192.0.2.10:80", "forward": "nat", "real_servers": servers}));
+    assert!(said.starts_with("cannot add the real server 10.1.0.255:80 of tcp 192.0.2.10:80: "), "{said}");
     // Where nobody can tell beforehand, the kernel does.
     host::ip("link add dummy7 type dummy");
     let bare =
@@ -268,44 +270,71 @@ fn who_owns_the_table_is_left_alone() {
     assert_eq!(said(json!({"address": "192.0.2.10:81"})), None, "nothing to change");
 }
 
-/// 1,000 services with 10 real servers each: the module that is shipped beside ipvsadm, one after the other. How long each takes is told;
-/// a guest that is emulated on a busy machine is no place for a promise about it.
-#[test]
-fn a_thousand_services_are_what_ipvsadm_makes_of_them() {
+/// How long a run takes at best, of three.
+#[derive(Debug)]
+struct Times {
+    restored: Duration,
+    added: Duration,
+    changed: Duration,
+    checked: Duration,
+}
+
+/// Has the module that is shipped and ipvsadm make the same services with 10 real servers each, in turns.
+fn race(services: u16) -> Times {
     enter_director();
-    let ports = 1..=1000_u16;
-    let lines: String = ports
-        .clone()
-        .map(|port| {
-            let servers: String = (1..=10)
-                .map(|server| format!("-a -t 192.0.2.10:{port} -r 10.0.0.{server}:{port} -m -w 1\n"))
-                .collect();
-            format!("-A -t 192.0.2.10:{port} -s rr\n{servers}")
-        })
-        .collect();
-    let servers: Vec<_> =
-        (1..=10).map(|server| json!({"address": format!("10.0.0.{server}"), "weight": 1})).collect();
-    let all: Vec<_> = ports.map(|port| json!({"address": format!("192.0.2.10:{port}")})).collect();
-    let task = json!({"services": all, "scheduler": "rr", "forward": "nat", "real_servers": servers});
+    let line = |port, server| format!("-a -t 192.0.2.10:{port} -r 10.0.0.{server}:{port} -m -w 1\n");
+    let of = |port| {
+        format!("-A -t 192.0.2.10:{port} -s rr\n")
+            + &(1..=10).map(|server| line(port, server)).collect::<String>()
+    };
+    let lines: String = (1..=services).map(of).collect();
+    let all: Vec<_> = (1..=services).map(|port| json!({"address": format!("192.0.2.10:{port}")})).collect();
+    let task = |weight: u8| {
+        let servers: Vec<_> =
+            (1..=10).map(|server| json!({"address": format!("10.0.0.{server}"), "weight": weight})).collect();
+        json!({"services": all, "scheduler": "rr", "forward": "nat", "real_servers": servers})
+    };
     let file = tempfile::NamedTempFile::new().unwrap();
-    let run = |task: &Value| {
-        std::fs::write(file.path(), task.to_string()).unwrap();
+    let run = |weight: u8, changes: bool| {
+        std::fs::write(file.path(), task(weight).to_string()).unwrap();
         let began = Instant::now();
         let output = Command::new(MODULE).arg(file.path()).output().unwrap();
         let took = began.elapsed();
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (took, answer["changed"].clone())
+        assert_eq!(answer["changed"], json!(changes));
+        took
     };
-    ipvsadm("-C");
-    let began = Instant::now();
-    restore(&lines);
-    let restored = began.elapsed();
-    let there = saved();
-    let (checked, changed) = run(&task);
-    assert_eq!(changed, json!(false));
-    ipvsadm("-C");
-    let (added, changed) = run(&task);
-    assert_eq!(changed, json!(true));
-    assert_eq!(saved(), there);
-    eprintln!("ipvsadm -R {restored:?}, checked {checked:?}, added {added:?}");
+    let mut best = Times {
+        restored: Duration::MAX,
+        added: Duration::MAX,
+        changed: Duration::MAX,
+        checked: Duration::MAX,
+    };
+    for _ in 0..3 {
+        ipvsadm("-C");
+        let began = Instant::now();
+        restore(&lines);
+        best.restored = best.restored.min(began.elapsed());
+        let there = saved();
+        best.checked = best.checked.min(run(1, false));
+        ipvsadm("-C");
+        best.added = best.added.min(run(1, true));
+        assert_eq!(saved(), there);
+        best.changed = best.changed.min(run(2, true));
+    }
+    eprintln!("{services} services with 10 real servers each, the best of 3: {best:?}");
+    best
+}
+
+#[test]
+fn services_are_checked_added_and_changed_as_fast_as_ipvsadm_adds_them() {
+    let Times { restored, added, changed, checked } = race(100);
+    assert!(added <= restored && changed <= restored && checked <= restored);
+}
+
+#[test]
+#[ignore = "takes a minute: `make kernels` has it"]
+fn a_thousand_services_too() {
+    let Times { restored, added, changed, checked } = race(1000);
+    assert!(added <= restored && changed <= restored && checked <= restored);
 }

@@ -119,6 +119,7 @@ options:
       - Only for values that are one number from 0 on, and not for patterns.
     type: bool
     default: false
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - A parameter that can be written and not read, such as C(net.ipv4.route.flush), is an act. It is done last, always reported as
     changed, and never stored or undone.

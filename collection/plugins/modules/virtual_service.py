@@ -156,11 +156,33 @@ options:
     type: str
     choices: [active, all]
     default: active
-  netns:
-    description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
+  persist:
+    description:
+      - What brings the services of the task back after a boot. V(none) is nothing.
+      - V(systemd) is a unit of this module, which sets them before the network is up and so before a virtual IP is there. It starts a
+        copy of the module with the services in C(/etc/lvs-host/virtual_services.json).
+      - V(ipvsadm) is the boot service of C(ipvsadm) as on Debian, with C(/etc/ipvsadm.rules). It empties the table first and sets it
+        after the network is up.
+      - V(auto) is V(ipvsadm) where that service is on and C(AUTO="true") in C(/etc/default/ipvsadm), else V(systemd). A host without
+        either is refused.
     type: str
+    choices: [none, auto, systemd, ipvsadm]
+    default: none
+  netns:
+    description:
+      - The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
+      - Not with O(persist), as a boot makes no such namespace.
+    type: str
+extends_documentation_fragment: [lvs.host.runner]
 notes:
-  - The table is the running kernel's alone, and gone after a boot.
+  - Without O(persist) the table is the running kernel's alone, and gone after a boot.
+  - With it, the services that such tasks named are kept as they are then, with the real servers that such tasks named; what V(drained) does
+    to a weight is not kept. They go with O(state=absent) or O(purge) in a task with O(persist).
+  - The files of V(systemd) are the services, C(lvs-host-virtual-service.service) and the link that enables it, a list of the modules of
+    the kernel in C(/etc/modules-load.d), and the module in C(/usr/libexec/lvs-host/boot), or below C(/usr/local/libexec) where C(/usr) is
+    read-only. All are compared, shown and undone as entries, a newer module replaces an older one, and they go with the last service.
+  - A start of that unit adds and changes what is missing or differs, and removes nothing, so a restart harms no connection. With a file
+    that it does not understand, as one that is damaged or of a newer version, it fails and changes nothing.
   - IPVS needs C(CAP_NET_ADMIN) of the host, also in check mode where there is a table. Check mode loads no module.
   - Services that keepalived or ldirectord on this host have in their configuration are refused, and all where kube-proxy or kube-router owns
     the table, as they would take them away.
@@ -235,6 +257,14 @@ EXAMPLES = r'''
           port: 6080
           checksum: csum
 
+- name: Have a service now and after a boot
+  lvs.host.virtual_service:
+    address: 192.0.2.10:8080
+    forward: nat
+    real_servers:
+      - address: 10.0.0.11
+    persist: auto
+
 - name: Remove a service
   lvs.host.virtual_service:
     address: 192.0.2.10:443
@@ -249,11 +279,17 @@ changes:
   elements: dict
   contains:
     layer:
-      description: V(kernel), what is in force now.
+      description: V(kernel), what is in force now, or V(file), what a boot brings back.
       type: str
       sample: kernel
+    file:
+      description: The file, with C(layer=file).
+      type: str
+      sample: /etc/lvs-host/virtual_services.json
     item:
-      description: The service, as V(tcp 192.0.2.10:80) or V(fwmark 7), and the C(real_server), if it is one.
+      description:
+        - The service, as V(tcp 192.0.2.10:80) or V(fwmark 7), and the C(real_server), if it is one.
+        - Or the C(part) that a file as a whole is of what a boot needs, V(modules), V(unit), V(link) or V(program).
       type: dict
       sample: {"service": "tcp 192.0.2.10:80", "real_server": "10.0.0.11:80"}
     before:
@@ -272,6 +308,11 @@ connections:
   type: list
   elements: dict
   sample: [{"service": "tcp 192.0.2.10:80", "real_server": "10.0.0.12:80", "weight": 0, "active": 3, "inactive": 12, "persistent": 0}]
+persist:
+  description: What brings the services back after a boot, V(systemd) or V(ipvsadm), and the C(file) that they are in.
+  returned: success, with O(persist) other than V(none)
+  type: dict
+  sample: {"manager": "systemd", "file": "/etc/lvs-host/virtual_services.json"}
 services:
   description: The services of the task as they are now, or in check mode would be, with all of their real servers, as O(services) takes them.
   returned: success

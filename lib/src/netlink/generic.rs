@@ -15,14 +15,18 @@ impl Connection {
     /// Returns the number under which the kernel takes requests for the family `name`. Where a module has it, the kernel loads
     /// that.
     pub(crate) fn family(&self, name: &str) -> io::Result<u16> {
-        let name = [name.as_bytes(), b"\0"].concat();
-        let request = request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY).with(CTRL_ATTR_FAMILY_NAME, &name);
-        let answer = self.ask(request, 0)?;
+        let answer = self.ask(family_named(name), 0)?;
         let mut answers = answer.messages.iter().flat_map(|message| attributes(content(message)));
         let id = answers.find(|(kind, _)| *kind == CTRL_ATTR_FAMILY_ID);
         id.and_then(|(_, id)| id.try_into().ok().map(u16::from_ne_bytes))
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the kernel gave no number"))
     }
+}
+
+/// Returns the request that asks for the number of a family.
+pub(super) fn family_named(name: &str) -> Message {
+    let name = [name.as_bytes(), b"\0"].concat();
+    request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY).with(CTRL_ATTR_FAMILY_NAME, &name)
 }
 
 /// Returns a request without attributes to a family (struct genlmsghdr, version 1).

@@ -130,9 +130,8 @@ pub(super) fn path_of(name: &str) -> String {
 impl FromStr for Key {
     type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
-        let name = name.trim();
+    fn from_str(given: &str) -> Result<Self, Error> {
+        let name = given.trim();
         if name.len() > MOST {
             return Err(Error::invalid(format!(
                 "cannot use the name {}: it is longer than {MOST} bytes, and no parameter's is; give a whole name like net.ipv4.ip_forward",
@@ -143,32 +142,30 @@ impl FromStr for Key {
         if path.is_empty() {
             return Err(Error::invalid("name cannot be blank"));
         }
-        if path.starts_with(['-', '#', ';']) {
-            return refuse("it begins with a sign that means something else in a file; take it away");
+        match flaw(name, &path) {
+            Some(why) => Err(Error::invalid(format!("cannot use the name {given:?}: {why}"))),
+            None => Ok(Self::at(path)),
         }
-        if name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
-            return refuse(
-                "no parameter has white space, control characters or = in its name; take them out",
-            );
-        }
-        if !path.contains('/') {
-            return refuse("it has one part only; give a whole name like net.ipv4.ip_forward");
-        }
-        if path.split('/').next().is_some_and(|first| first.contains('.')) {
-            return refuse(
-                "no parameter has a dot in the first part of its name; give one like net.ipv4.ip_forward",
-            );
-        }
-        if path.split('/').any(|part| part == "." || part == "..") {
-            return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
-        }
-        let key = Self::at(path);
-        if key.is_pattern() && (key.path().contains("**") || patterns::compiled(key.path()).is_none()) {
-            return refuse(
-                "it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter",
-            );
-        }
-        Ok(key)
+    }
+}
+
+/// Returns why no parameter has a name, which is that of `path`.
+fn flaw(name: &str, path: &str) -> Option<&'static str> {
+    let is_unfit = |c: char| c == '=' || c.is_whitespace() || c.is_control();
+    if path.starts_with(['-', '#', ';']) {
+        Some("it begins with a sign that means something else in a file; take it away")
+    } else if name.contains(is_unfit) {
+        Some("no parameter has white space, control characters or = in its name; take them out")
+    } else if !path.contains('/') {
+        Some("it has one part only; give a whole name like net.ipv4.ip_forward")
+    } else if path.split('/').next().is_some_and(|first| first.contains('.')) {
+        Some("no parameter has a dot in the first part of its name; give one like net.ipv4.ip_forward")
+    } else if path.split('/').any(|part| part == "." || part == "..") {
+        Some("it leads out of /proc/sys; give a name like net.ipv4.ip_forward")
+    } else if is_pattern(path) && (path.contains("**") || patterns::compiled(path).is_none()) {
+        Some("it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter")
+    } else {
+        None
     }
 }
 

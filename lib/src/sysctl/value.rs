@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde::de::{Deserialize, Deserializer};
 
 use super::Key;
-use crate::ansible::Text;
+use crate::ansible::{Text, truth_of};
 use crate::{Error, Result};
 
 /// The value of a parameter. Two are equal where the kernel makes no difference between them: white space,
@@ -172,22 +172,13 @@ pub(super) fn checked(key: &Key, words: &Words) -> Result<String> {
     Ok(text)
 }
 
-/// Returns a word without the white space around it; a word for truth as the digit that it means to a parameter.
+/// Returns a word without the white space around it; a word for truth, as the task and ansible.posix.sysctl take it, as the digit that it
+/// means to a parameter.
 fn meant(key: &Key, word: &str) -> String {
     let word = word.trim();
-    match truth(word) {
-        Some(digit) if !VERBATIM.contains(&key.path()) => digit.into(),
+    match truth_of(word) {
+        Some(truth) if !VERBATIM.contains(&key.path()) => u8::from(truth).to_string(),
         _ => word.into(),
-    }
-}
-
-/// Returns the digit for a word that ansible.posix.sysctl takes for a truth value.
-fn truth(word: &str) -> Option<&'static str> {
-    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
-    match word {
-        _ if is_one_of(&["y", "yes", "on", "t", "true"]) => Some("1"),
-        _ if is_one_of(&["n", "no", "off", "f", "false"]) => Some("0"),
-        _ => None,
     }
 }
 

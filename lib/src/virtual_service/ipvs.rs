@@ -8,7 +8,7 @@ use nix::libc::{EEXIST, ENOENT, ESRCH};
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
 
-use super::item::{Key, Value};
+use super::item::{Entry, Value};
 use super::message::{self, Command};
 use super::real_server::{Connections, RealServer};
 use super::service::{Ingress, Service};
@@ -29,32 +29,48 @@ const TRIES: usize = 20;
 /// ip_vs_genl_dump_dests), so between two an entry may be lost or come twice, and the answer does not say so.
 const PART: usize = 32;
 
+/// How many requests go in one write: their answers have room in the socket together, some kilobytes each at most
+/// (net.core.rmem_default; linux/netlink.h, NLMSG_GOODSIZE).
+const AT_ONCE: usize = 32;
+
 /// The table of the network namespace of this thread. Where there is none yet, nothing is asked for before the first write: the
 /// kernel would load IPVS for it.
 #[derive(Debug)]
-pub(super) struct Ipvs {
+pub(crate) struct Ipvs {
     root: Root,
     connection: Option<(Connection, u16)>,
 }
 
 impl Ipvs {
     /// Returns the table of this thread's network namespace.
-    pub(super) fn new(root: &Root) -> Self {
+    pub(crate) fn new(root: &Root) -> Self {
         Self { root: root.clone(), connection: None }
     }
 
     /// Returns whether the kernel has IPVS by now.
-    pub(super) fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         self.connection.is_some() || self.root.at("/proc/thread-self/net/ip_vs").exists()
     }
 
-    /// Asks IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
-    fn ask(&mut self, request: impl FnOnce(u16) -> Message, flags: u16) -> Result<io::Result<Answer>> {
-        let (connection, family) = match self.connection.take() {
+    /// Asks IPVS something.
+    pub(crate) fn ask(
+        &mut self,
+        request: impl FnOnce(u16) -> Message,
+        flags: u16,
+    ) -> Result<io::Result<Answer>> {
+        self.with_connection(|connection, family| connection.ask(request(family), flags))
+    }
+
+    /// Talks with IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
+    fn with_connection<T>(
+        &mut self,
+        talk: impl FnOnce(&mut Connection, u16) -> io::Result<T>,
+    ) -> Result<io::Result<T>> {
+        let (mut connection, family) = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        let answer = connection.ask(request(family), flags);
+        let answer = talk(&mut connection, family);
         // One that broke is of no use for the way back.
         let is_broken = answer.as_ref().is_err_and(|error| errno(error).is_none());
         self.connection = (!is_broken).then_some((connection, family));
@@ -66,7 +82,7 @@ impl Ipvs {
         let connection = Connection::open(NETLINK_GENERIC).map_err(failed())?;
         let family = match connection.family("IPVS") {
             Err(error) if errno(&error) == Some(ENOENT) => {
-                let words = kernel_module::load(&self.root, "ip_vs");
+                let words = kernel_module::load(&self.root, "ip_vs", &[]).err().unwrap_or_default();
                 connection.family("IPVS").map_err(|_| refusal::no_ipvs(&words))?
             }
             family => family.map_err(failed())?,
@@ -74,18 +90,30 @@ impl Ipvs {
         Ok((connection, family))
     }
 
-    /// Returns a service, if it is there.
-    pub(super) fn service(&mut self, ingress: Ingress) -> Result<Option<Service>> {
+    /// Returns those of the services that are there.
+    pub(super) fn those_of(&mut self, services: &[Ingress]) -> Result<Vec<(Ingress, Service)>> {
+        let mut found = Vec::new();
         if !self.is_loaded() {
-            return Ok(None);
+            return Ok(found);
         }
-        match self.ask(|family| message::about(family, Command::GetService, ingress), 0)? {
-            Ok(answer) => {
-                Ok(answer.messages.iter().find_map(message::read_service).map(|(_, service)| service))
+        for some in services.chunks(AT_ONCE) {
+            let unreadable = |ingress: &Ingress, error| refusal::unreadable(&ingress.to_string(), error);
+            let answers = self.with_connection(|connection, family| {
+                let about = |ingress: &Ingress| message::about(family, Command::GetService, *ingress);
+                connection.ask_each(some.iter().map(about).collect())
+            })?;
+            let answers = answers.map_err(|error| unreadable(&some[0], error))?;
+            for (ingress, answer) in some.iter().zip(answers) {
+                match answer {
+                    Ok(message) => {
+                        found.extend(message::read_service(&message).map(|(_, service)| (*ingress, service)))
+                    }
+                    Err(error) if errno(&error) == Some(ESRCH) => {}
+                    Err(error) => return Err(unreadable(ingress, error)),
+                }
             }
-            Err(error) if errno(&error) == Some(ESRCH) => Ok(None),
-            Err(error) => Err(refusal::unreadable(&ingress.to_string(), error)),
         }
+        Ok(found)
     }
 
     /// Returns which services there are, as two readings agree on.
@@ -126,12 +154,18 @@ impl Ipvs {
         Ok(servers.into_iter().map(with_counts).collect())
     }
 
+    /// Returns an error about a kernel that has no IPVS, as far as that can be known without loading it.
+    pub(crate) fn is_to_be_had(&self) -> Result<()> {
+        match kernel_module::is_available(&self.root, "ip_vs") {
+            Some(false) if !self.is_loaded() => Err(refusal::no_ipvs("")),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns an error about a kernel that has not what a plan needs, as far as that can be known without loading it.
     pub(super) fn review(&self, plan: &Plan<VirtualService>) -> Result<()> {
-        if !self.is_loaded() && kernel_module::is_available(&self.root, "ip_vs") == Some(false) {
-            return Err(refusal::no_ipvs(""));
-        }
-        let set = plan.iter().filter_map(|(item, change)| Some((&item.key, change.after.as_ref()?)));
+        self.is_to_be_had()?;
+        let set = plan.iter().filter_map(|(item, change)| Some((item.key.entry()?, change.after.as_ref()?)));
         let mut known = BTreeSet::new();
         for (key, service) in set.filter_map(|(key, value)| Some((key, value.service()?))) {
             for module in refusal::modules(service) {
@@ -145,8 +179,26 @@ impl Ipvs {
         Ok(())
     }
 
+    /// Brings entries from what they are to what they should be, in order.
+    pub(super) fn write_all(&mut self, changes: &[(&Entry, &Change<Value>)]) -> Result<()> {
+        for some in changes.chunks(AT_ONCE) {
+            let refused = self.with_connection(|connection, family| {
+                let request = |(entry, change): &(&Entry, &Change<Value>)| {
+                    request(family, entry, change.before.is_some(), change.after.as_ref())
+                };
+                connection.send_all(some.iter().map(request).collect())
+            })?;
+            let refused = refused.map_err(Error::io("write", "the IPVS table"))?;
+            // What may be settled is settled one by one.
+            for (entry, change) in refused.into_keys().filter_map(|number| some.get(number)) {
+                self.write(entry, change)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Brings one entry from what it is to what it should be.
-    pub(super) fn write(&mut self, key: &Key, change: &Change<Value>) -> Result<()> {
+    pub(super) fn write(&mut self, key: &Entry, change: &Change<Value>) -> Result<()> {
         let mut is_there = change.before.is_some();
         let mut tried = 0;
         loop {
@@ -165,12 +217,12 @@ impl Ipvs {
 }
 
 /// Returns whether an error means that the entry itself is not there any more. ENOENT of a service is about its scheduler.
-fn is_gone(key: &Key, number: i32) -> bool {
+fn is_gone(key: &Entry, number: i32) -> bool {
     number == if key.real_server.is_some() { ENOENT } else { ESRCH }
 }
 
 /// Returns the request that makes of an entry what it should be.
-fn request(family: u16, key: &Key, is_there: bool, after: Option<&Value>) -> Message {
+pub(super) fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
     let service = key.service;
     match (key.real_server, after) {
         (None, Some(Value::Service(value))) => {

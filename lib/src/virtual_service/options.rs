@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::address;
+use super::boot::Persist;
 use super::flags;
 use super::persistence;
 use super::real_server::{Forward, Wanted as WantedServer};
@@ -38,6 +39,7 @@ pub(super) struct Arguments {
     drain: Option<Number>,
     drain_until: Option<Until>,
     netns: Option<Text>,
+    persist: Option<Persist>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -96,6 +98,7 @@ pub(super) struct Options {
     pub(super) drain: Duration,
     pub(super) until: Until,
     pub(super) netns: Option<Namespace>,
+    pub(super) persist: Persist,
 }
 
 /// What the task wants of one service.
@@ -118,6 +121,12 @@ impl TryFrom<Arguments> for Options {
 
     fn try_from(mut arguments: Arguments) -> Result<Self> {
         let netns = arguments.netns.take().map(|netns| netns.0.parse()).transpose()?;
+        let persist = arguments.persist.take().unwrap_or_default();
+        if netns.is_some() && persist != Persist::None {
+            return Err(Error::invalid(
+                "cannot use persist with netns: a boot makes no such network namespace; leave one of them out",
+            ));
+        }
         let purge = arguments.purge.take().unwrap_or_default();
         let drain = Duration::from_secs(arguments.drain.take().map_or(0, |seconds| seconds.0.into()));
         let until = arguments.drain_until.take().unwrap_or_default();
@@ -140,7 +149,7 @@ impl TryFrom<Arguments> for Options {
                 "cannot do anything with empty services: give at least one, or purge: all to have none",
             ));
         }
-        let options = Self { services, purge, drain, until, netns };
+        let options = Self { services, purge, drain, until, netns, persist };
         options.waits_for_what_ends().map(|()| options)
     }
 }
@@ -167,10 +176,11 @@ impl Arguments {
             || self.purge.is_some()
             || self.drain.is_some()
             || self.drain_until.is_some()
-            || self.netns.is_some();
+            || self.netns.is_some()
+            || self.persist.is_some();
         if is_for_the_task {
             return Err(Error::invalid(format!(
-                "cannot use services[{number}]: services, purge, drain, drain_until and netns are for the whole task; give them beside services"
+                "cannot use services[{number}]: services, purge, drain, drain_until, netns and persist are for the whole task; give them beside services"
             )));
         }
         let task = task.clone();

@@ -25,13 +25,7 @@ pub(super) fn review(
     everything: bool,
     in_namespace: bool,
 ) -> Result<()> {
-    for (device, program) in DEVICES {
-        if if_nametoindex(device).is_ok() {
-            return Err(Error::invalid(format!(
-                "cannot change the IPVS table: {program} owns it, as its device {device} tells, and would take this away; leave it to {program}"
-            )));
-        }
-    }
+    is_nobodys()?;
     // What these read is about the namespace that the host boots with.
     if in_namespace {
         return Ok(());
@@ -42,7 +36,7 @@ pub(super) fn review(
         (new.clone(), "ldirectord", ldirectord(&new)?),
         (old.clone(), "ldirectord", ldirectord(&old)?),
     ] {
-        let mut changed = plan.items().map(|item| item.key.service);
+        let mut changed = plan.items().filter_map(|item| item.key.entry()).map(|entry| entry.service);
         let refuse = |what: String, remedy: &str| {
             Err(Error::invalid(format!(
                 "cannot change {what}: {program} on this host owns it, as {} lists it; {remedy}",
@@ -57,6 +51,16 @@ pub(super) fn review(
         }
     }
     Ok(())
+}
+
+/// Returns an error if a program owns the whole table, as its device tells.
+fn is_nobodys() -> Result<()> {
+    match DEVICES.into_iter().find(|(device, _)| if_nametoindex(*device).is_ok()) {
+        None => Ok(()),
+        Some((device, program)) => Err(Error::invalid(format!(
+            "cannot change the IPVS table: {program} owns it, as its device {device} tells, and would take this away; leave it to {program}"
+        ))),
+    }
 }
 
 fn key_of(service: Ingress) -> Service {

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::libc::{EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EPERM, ESRCH};
 
-use super::item::{Key, Value};
+use super::item::{Entry, Value};
 use super::service::Service;
 use crate::Error;
 use crate::netlink::errno;
@@ -19,7 +19,7 @@ pub(super) fn no_ipvs(words: &str) -> Error {
 }
 
 /// Returns the error about what could not be read.
-pub(super) fn unreadable(what: &str, error: io::Error) -> Error {
+pub(crate) fn unreadable(what: &str, error: io::Error) -> Error {
     match errno(&error) {
         Some(EPERM) => privilege("read"),
         _ => Error::io("read", what)(error),
@@ -27,7 +27,7 @@ pub(super) fn unreadable(what: &str, error: io::Error) -> Error {
 }
 
 /// Returns the error about an entry that could not be written.
-pub(super) fn unwritable(key: &Key, change: &Change<Value>, error: io::Error) -> Error {
+pub(super) fn unwritable(key: &Entry, change: &Change<Value>, error: io::Error) -> Error {
     let number = errno(&error).unwrap_or_default();
     let act = match change {
         Change { before: None, .. } => "add",
@@ -43,7 +43,7 @@ pub(super) fn unwritable(key: &Key, change: &Change<Value>, error: io::Error) ->
     }
 }
 
-fn reason(key: &Key, change: &Change<Value>, number: i32) -> Option<String> {
+fn reason(key: &Entry, change: &Change<Value>, number: i32) -> Option<String> {
     match (key.real_server, number) {
         (None, ENOENT) => Some(unknown_names(change.after.as_ref()?.service()?)),
         (_, ESRCH) => Some(format!("the service {} was removed meanwhile by someone else; try again", key.service)),
@@ -96,6 +96,6 @@ pub(super) fn modules(service: &Service) -> Vec<String> {
 }
 
 /// Returns the error about a scheduler or engine that this kernel has not.
-pub(super) fn unknown(key: &Key, service: &Service) -> Error {
+pub(super) fn unknown(key: &Entry, service: &Service) -> Error {
     Error::invalid(format!("cannot set {key}: {}", unknown_names(service)))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::VirtualService;
+use super::boot::Store;
 use super::ipvs::Ipvs;
 use super::options::{self, Options};
 use crate::file::Lock;
@@ -15,7 +16,7 @@ use crate::{Error, Result, netns};
 /// What a person wants of virtual services.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "options::Arguments")]
-pub struct Task(Options);
+pub struct Task(pub(super) Options);
 
 impl TryFrom<options::Arguments> for Task {
     type Error = Error;
@@ -35,11 +36,14 @@ impl crate::resource::Task for Task {
             Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
+        let is_wanted = options.services.values().any(|wish| wish.present);
+        let store = Store::find(root, options.persist, is_wanted)?;
         let table = Ipvs::new(root);
         Ok(VirtualService {
             options,
             root: root.clone(),
             table,
+            store,
             connections: BTreeMap::new(),
             closed: BTreeSet::new(),
             deadline: None,

@@ -1,0 +1,14 @@
+# Copyright: (c) 2026, lvs.host founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.lvs.host.plugins.modules import ipvs
+from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
+from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
+
+
+class ActionModule(Runner):
+    BINARY = 'ipvs'
+    ARGUMENTS = Arguments(ipvs.DOCUMENTATION, required_one_of=[('timeouts', 'master', 'backup')])

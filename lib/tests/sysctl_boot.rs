@@ -89,6 +89,9 @@ const ROWS: &[Row] = &[
     ),
     row(&[(AFTER, "4.neigh.v0.retrans_time=300\n")], &[&[("4.neigh.v0.retrans_time_ms", "2000")]]),
     row(&[(AFTER, "4.neigh.v0.retrans_time=200\n")], &[&[("4.neigh.v0.retrans_time_ms", "2000")]]),
+    row(&[(AFTER, "4.neigh.v0.unres_qlen_bytes=100000\n")], &[&[("4.neigh.v0.unres_qlen", "20")]]),
+    row(&[(BEFORE, "4.neigh.v0.unres_qlen=20\n")], &[&[("4.neigh.v0.unres_qlen_bytes", "100000")]]),
+    row(&[(OWN, "4.neigh.v0.unres_qlen=20\n")], &[&[("4.neigh.v0.unres_qlen_bytes", "100000")]]),
     row(&[(OWN, "c.all.forwarding=0\n")], &[&[("4.ip_forward", "1")]]),
     row(&[(AFTER, "c.all.forwarding=0\n")], &[&[("4.ip_forward", "1")]]),
     row(&[(BEFORE, "c.all.forwarding=0\n")], &[&[("4.ip_forward", "1")]]),
@@ -150,6 +153,8 @@ const ROWS: &[Row] = &[
         &[("etc/sysctl.d/.hidden.conf", "4.ip_forward=1\n"), (AFTER, "c.all.forwarding=0\n")],
         &[&[("c.v0.forwarding", "0")]],
     ),
+    row(&[("usr/lib/sysctl.d/90-other.conf", "c.all.forwarding=0\n")], &[&[("4.ip_forward", "1")]]),
+    row(&[("usr/lib/sysctl.d/90-other.conf", "6.all.forwarding=1\n")], &[&[("6.v0.forwarding", "0")]]),
     row(&[("etc/sysctl.d/no-suffix", "4.ip_forward=0\n")], &[&[("4.ip_forward", "1")]]),
     row(&[(AFTER, "4.ip_default_ttl=0x41\r\n")], &[&[("4.ip_default_ttl", "65")]]),
 ];

@@ -232,3 +232,17 @@ fn a_new_file_that_hides_a_vendors_and_the_file_of_ufw_are_told() {
     host.write("etc/ufw/ufw.conf", "# ufw\nENABLED=yes\n");
     assert!(check()[0].contains("etc/ufw/sysctl.conf line 1 comes last"), "{:?}", check());
 }
+
+#[test]
+fn what_tuned_reads_behind_its_profile_is_told() {
+    let host = Host::with_systemd();
+    host.write("etc/sysctl.conf", "# old\nnet.ipv4.conf.all.forwarding = 0\n");
+    let told = || host.report(task(json!({"name": "net.ipv4.ip_forward", "value": 1}))).warnings.join("\n");
+    assert_eq!(told(), "", "systemd does not read the file of old");
+    host.write("etc/tuned/active_profile", "throughput-performance\n");
+    let file = host.path("etc/sysctl.conf");
+    let sentence = format!("the next boot sets net.ipv4.ip_forward to 0, as {} line 2 sets", file.display());
+    assert!(told().starts_with(&sentence), "{}", told());
+    host.write("etc/tuned/tuned-main.conf", "[main]\nreapply_sysctl = 0\n");
+    assert_eq!(told(), "");
+}

@@ -8,7 +8,7 @@ mod outlook;
 mod reader;
 mod simulation;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
@@ -109,23 +109,31 @@ fn is_link(path: &Path) -> Result<bool> {
 /// Returns the files of the directories in the order in which they are read, hidden ones among them; `new` is one that
 /// is going to be there.
 fn drop_ins(root: &Root, new: Option<&Path>) -> Result<Vec<PathBuf>> {
+    merged(root, &DIRECTORIES, new)
+}
+
+/// Returns the files of some directories in the order of their names; of one name the first counts.
+fn merged(root: &Root, directories: &[&str], new: Option<&Path>) -> Result<Vec<PathBuf>> {
     let mut files = BTreeMap::new();
-    for directory in DIRECTORIES {
-        let directory = root.at(directory);
-        let failed = || Error::path::<io::Error>("read", &directory);
-        let entries = there(fs::read_dir(&directory)).map_err(failed())?.into_iter().flatten();
-        let found = entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed()));
-        let new = new.filter(|new| new.parent() == Some(&directory)).map(Path::to_owned);
-        for path in found.chain(new.map(Ok)) {
-            let path = path?;
-            // As bytes: names that are no text would be one name else.
-            let name = path.file_name().unwrap_or_default().to_owned();
-            if name.as_encoded_bytes().ends_with(b".conf") {
-                files.entry(name).or_insert(path);
-            }
+    for directory in directories {
+        for path in drop_ins_of(&root.at(directory), new)? {
+            files.entry(path.file_name().unwrap_or_default().to_owned()).or_insert(path);
         }
     }
     Ok(files.into_values().collect())
+}
+
+/// Returns those of one directory, in the order of their names.
+fn drop_ins_of(directory: &Path, new: Option<&Path>) -> Result<BTreeSet<PathBuf>> {
+    let failed = || Error::path::<io::Error>("read", directory);
+    let mut files = BTreeSet::new();
+    for entry in there(fs::read_dir(directory)).map_err(failed())?.into_iter().flatten() {
+        files.insert(entry.map_err(failed())?.path());
+    }
+    files.extend(new.filter(|new| new.parent() == Some(directory)).map(Path::to_owned));
+    // As bytes: names that are no text would be one name else.
+    files.retain(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".conf")));
+    Ok(files)
 }
 
 /// What a boot of this host reads, but for the files that the task manages.
@@ -189,21 +197,23 @@ fn content(path: &Path) -> Result<Vec<u8>> {
 
 /// Returns the readers of the host at `root`, on which `new` is going to be; one without systemd boots with the other.
 fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
-    let is_hidden =
-        |file: &&PathBuf| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let mut readers = Vec::new();
     let mut files = drop_ins(root, Some(new))?;
-    let visible: Vec<PathBuf> = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
     let systemd = any_exists(root, &SYSTEMD)?;
     if systemd {
-        readers.push(Reader::new("systemd-sysctl", Syntax::Systemd, visible.clone()));
+        let visible = files.iter().filter(|file| !is_hidden(file)).cloned().collect();
+        readers.push(Reader::new("systemd-sysctl", Syntax::Systemd, visible));
     }
     if is_busybox(root) {
-        let files = visible.into_iter().chain([root.at(CLASSIC)]).collect();
-        readers.push(Reader::new("BusyBox's sysctl", Syntax::Busybox, files));
+        readers.push(Reader::new("BusyBox's sysctl", Syntax::Busybox, of_alpine(root, new)?));
     } else if !systemd || any_exists(root, &PROCPS)? {
         files.push(root.at(CLASSIC));
         readers.push(Reader::new("sysctl --system", Syntax::Procps, files));
+    }
+    let files = of_tuned(root, new)?;
+    if !files.is_empty() {
+        let run = Run { syntax: Syntax::Busybox, files };
+        readers.iter_mut().for_each(|reader| reader.runs.push(run.clone()));
     }
     if let Some(file) = file_of_ufw(root)? {
         // ufw loads it when it starts, after all else.
@@ -211,6 +221,31 @@ fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
         readers.iter_mut().for_each(|reader| reader.runs.push(run.clone()));
     }
     Ok(readers)
+}
+
+fn is_hidden(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Returns the files in the order in which Alpine's service gives them to BusyBox's sysctl: one directory after the other, a file
+/// only if a later one has none of its name (aports, main/openrc/sysctl.initd).
+fn of_alpine(root: &Root, new: &Path) -> Result<Vec<PathBuf>> {
+    let [vendor, own, run] =
+        [&["/lib/sysctl.d", "/usr/lib/sysctl.d"][..], &["/etc/sysctl.d"], &["/run/sysctl.d"]];
+    let mut files = Vec::new();
+    for (directories, hiding) in [(vendor, &[own[0], run[0]][..]), (own, &run[..1])] {
+        for directory in directories {
+            for file in drop_ins_of(&root.at(directory), Some(new))? {
+                let name = file.file_name().unwrap_or_default();
+                let is_below = |other: &&str| root.at(other).join(name);
+                let hides = hiding.iter().any(|other| is_below(other) == *new || is_below(other).is_file());
+                files.extend((!hides && !is_hidden(&file)).then_some(file));
+            }
+        }
+    }
+    files.push(root.at(CLASSIC));
+    files.extend(drop_ins_of(&root.at(run[0]), Some(new))?.into_iter().filter(|file| !is_hidden(file)));
+    Ok(files)
 }
 
 /// Returns whether a boot of the host at `root` knows names and no patterns, as that of BusyBox alone does.
@@ -224,6 +259,21 @@ fn is_busybox(root: &Root) -> bool {
         let target = fs::read_link(root.at(path)).unwrap_or_default();
         target.file_name().is_some_and(|name| name == OsStr::new("busybox"))
     })
+}
+
+/// Returns the files that TuneD reads behind its profile, if it has one and is not told otherwise: it takes names alone, and the
+/// file of old last (tuned/plugins/plugin_sysctl.py, `_apply_system_sysctl`).
+fn of_tuned(root: &Root, new: &Path) -> Result<Vec<PathBuf>> {
+    let has_profile = !content(&root.at("/etc/tuned/active_profile"))?.trim_ascii().is_empty();
+    let options = text::assignments(&content(&root.at("/etc/tuned/tuned-main.conf"))?);
+    let reapply =
+        options.get("reapply_sysctl").and_then(|lines| lines.last()).map(|line| line.value().to_lowercase());
+    if !has_profile || reapply.is_some_and(|word| ["0", "false", "no", "off", "n", "f"].contains(&&*word)) {
+        return Ok(Vec::new());
+    }
+    let mut files = merged(root, &["/run/sysctl.d", "/etc/sysctl.d"], Some(new))?;
+    files.push(root.at(CLASSIC));
+    Ok(files)
 }
 
 /// Returns the file of parameters that ufw loads, if ufw is enabled (ufw-framework(8)).

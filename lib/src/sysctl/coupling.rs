@@ -316,7 +316,7 @@ impl Twins {
                 None
             }
             Relation::Either => Some("0".into()),
-            Relation::Somehow => None,
+            Relation::Somehow => Some("another value".into()),
         }
     }
 

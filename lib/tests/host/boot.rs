@@ -38,14 +38,13 @@ pub(crate) struct Reader {
 
 pub(crate) const SYSTEMD: Reader = Reader { name: "systemd-sysctl", script: "/lib/systemd/systemd-sysctl" };
 pub(crate) const PROCPS: Reader = Reader { name: "sysctl --system", script: "sysctl --system" };
-/// As OpenRC's service does: file by file in the order of their names.
+/// As Alpine's service does: one directory after the other, and the file of old behind /etc/sysctl.d.
 #[allow(dead_code, reason = "not every test binary uses it")]
 pub(crate) const BUSYBOX: Reader = Reader {
     name: "BusyBox's sysctl",
-    script: "for name in $(cd / && ls /etc/sysctl.d /usr/lib/sysctl.d 2>/dev/null | grep '[.]conf$' | sort -u); do \
-             for at in /etc/sysctl.d /usr/lib/sysctl.d; do \
-             if [ -e $at/$name ]; then busybox sysctl -p $at/$name; break; fi; done; done; \
-             [ ! -e /etc/sysctl.conf ] || busybox sysctl -p /etc/sysctl.conf",
+    script: "for file in /usr/lib/sysctl.d/*.conf; do \
+             [ ! -f $file ] || [ -f /etc/sysctl.d/${file##*/} ] || busybox sysctl -p $file; done; \
+             for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f $file ] || busybox sysctl -p $file; done",
 };
 
 /// Returns a host that boots with systemd and procps, or with BusyBox, and has these files.

@@ -210,9 +210,17 @@ impl Ipvs {
                 Some(EEXIST) if !is_there && tried < 3 => is_there = true,
                 Some(ESRCH | ENOENT) if change.after.is_none() => return Ok(()),
                 Some(number) if is_there && tried < 3 && is_gone(key, number) => is_there = false,
+                // The kernel asks modprobe for a scheduler, which a host may lack.
+                Some(ENOENT) if tried == 1 && self.load(change) => {}
                 _ => return Err(refusal::unwritable(key, change, error)),
             }
         }
+    }
+
+    /// Loads what a service needs; returns whether that is there then.
+    fn load(&self, change: &Change<Value>) -> bool {
+        let Some(service) = change.after.as_ref().and_then(Value::service) else { return false };
+        refusal::modules(service).iter().all(|module| kernel_module::load(&self.root, module, &[]).is_ok())
     }
 }
 

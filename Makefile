@@ -6,12 +6,12 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit aarch64 fuzz bench molecule persistence ipvs ipvs-kernel kernels versions sanity assembled collection modules
+.PHONY: help demo test lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs ipvs-kernel kernels versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, aarch64, molecule, persistence, ipvs, versions, sanity'
-	@echo 'make fuzz        minutes of random input'
+	@echo 'make test        all tests: lint, unit, fuzz-seconds, aarch64, molecule, persistence, ipvs, versions, sanity'
+	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
 	@echo 'make modules     the plain binaries, in target/modules'
@@ -20,7 +20,9 @@ demo: assembled $(VENV)/ansible
 	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-test: lint unit aarch64 molecule persistence ipvs versions sanity
+# Two lanes, as two cores have room for two hosts that mostly wait. What all of them need is made first: so they find it READY.
+test: collection $(VENV)/molecule $(VENV)/pytest
+	lab/stages lint unit -- fuzz-seconds aarch64 molecule -- persistence ipvs versions sanity
 
 lint:
 	cargo fmt --check
@@ -46,9 +48,13 @@ aarch64: assembled $(VENV)/ansible
 	    echo 'ignored: the modules for aarch64 (their Rust target cannot be had, as said above)'; \
 	fi
 
-# The properties with random input that `unit` tries for a moment, for minutes.
+# All that reads foreign bytes, with random input that is led by coverage; both begin with the inputs that are kept.
+SECONDS := 300
 fuzz:
-	PROPTEST_CASES=1000000 cargo test --locked --release --package lvs-host --lib properties
+	fuzz/run.sh $(SECONDS)
+
+fuzz-seconds:
+	fuzz/run.sh 2
 
 bench: assembled $(VENV)/bench
 	lab/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
@@ -120,6 +126,9 @@ sanity: collection
 	lab/need.sh git=git
 	collection/tests/sanity.sh
 
+ifdef READY
+assembled collection modules:
+else
 # In target/collections, where the ansible.cfg here looks for it.
 assembled: modules
 	python3 collection/assemble.py --modules target/modules-* --out $(COLLECTION)
@@ -131,6 +140,7 @@ collection: assembled $(VENV)/ansible
 
 modules:
 	modules/build.sh
+endif
 
 $(VENV)/ansible: molecule/requirements.txt
 	lab/need.sh python3=python3

@@ -21,10 +21,10 @@ SKIPPED = {'__pycache__', 'assemble.py', 'repack.py', 'tests'}
 def main():
     options = parse()
     files = sources()
+    files.update(group(files))
     files.update(binaries(options.modules))
     write(options.out, files)
-    names = ' '.join(sorted(path.name for path in files if path.parts[:2] == ('plugins', 'bin') and path.suffix != '.json'))
-    print(f'{options.out}: {names}')
+    print(f'{options.out}:', *sorted(path.name for path in files if path.parts[:2] == ('plugins', 'bin') and path.suffix != '.json'))
 
 
 def parse():
@@ -56,12 +56,25 @@ def sources():
     return files
 
 
+def names():
+    """Returns the names of the modules: each has a page."""
+    return sorted(path.stem for path in (HERE / 'plugins' / 'modules').glob('*.py'))
+
+
+def group(files):
+    """Returns the file that says what the collection is for Ansible, with a group of all modules, by which a play gives them defaults."""
+    path = Path('meta', 'runtime.yml')
+    content, mode = files[path]
+    lines = ['action_groups:', '  host:', *(f'    - {name}' for name in names())]
+    return {path: (content + '\n'.join(lines).encode() + b'\n', mode)}
+
+
 def binaries(modules):
     """Returns one binary a module and architecture, and the list of them that the action plugins read."""
     files, manifest = {}, {}
     for directory in modules:
         arch = directory.name.removeprefix('modules-')
-        for name in sorted(path.stem for path in (HERE / 'plugins' / 'modules').glob('*.py')):
+        for name in names():
             path = directory / name
             if not path.is_file():
                 sys.exit(f'there is no {path}: build the modules for {arch} first')

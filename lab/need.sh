@@ -14,6 +14,9 @@ if ((EUID)) || ! command -v apt-get >/dev/null; then
     echo "These packages are missing: ${missing[*]}. Please install them, on Debian with: sudo apt-get install ${missing[*]}" >&2
     exit 1
 fi
+# Two that need something at a time take turns.
+exec 9<"${BASH_SOURCE[0]}"
+flock 9
 echo "Installing what is missing: ${missing[*]}"
 # A service that comes along, like sshd, must not start on this machine.
 policy=/usr/sbin/policy-rc.d

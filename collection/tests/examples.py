@@ -25,10 +25,10 @@ def reads(example):
     return any(isinstance(options, dict) and options.get('state') == 'read' for options in example.values())
 
 
-# The example with persist needs a host with a network manager.
+# The example with persist needs a host with a network manager, which has brought up eth0.
 MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
-    "mkdir -p /etc/network/interfaces.d && printf 'source /etc/network/interfaces.d/*\\niface eth0 inet manual\\n'"
-    ' >/etc/network/interfaces')}
+    "mkdir -p /etc/network/interfaces.d /run/network && printf 'auto eth0\\nsource /etc/network/interfaces.d/*\\niface eth0 inet manual\\n'"
+    ' >/etc/network/interfaces && echo eth0=eth0 >/run/network/ifstate && echo eth0 >/run/network/ifstate.eth0')}
 
 
 # Their examples change the kernel of the machine here, or need IPVS in it.

@@ -78,6 +78,9 @@ play() {
     ! grep 192.0.2.23 "$work/log" || fail 'the play shows what no_log hides'
     # All but the first task on each host, those for the other host, and none but ours; this Ansible may have another way to start ssh.
     (($(grep -c 'EXEC by the master' "$work/log") > 10)) || fail 'the tasks have started ssh, which takes longer'
+    quietly ansible first --inventory "$tests/inventory.yml" --extra-vars lvs_host_multiplex=false -vvv \
+        --module-name lvs.host.sysctl --args 'name=net.ipv4.ip_forward state=read'
+    grep -q 'SSH: EXEC ssh' "$work/log" && ! grep 'EXEC by the master' "$work/log" || fail 'lvs_host_multiplex: false starts no ssh'
     echo 'The play did what it should over SSH'
 }
 

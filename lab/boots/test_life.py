@@ -5,6 +5,7 @@ Each has its host bring eth0 up. What shall survive is then tried: the manager's
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from machine import IPV6, LABELLED, ON_LO, absent, checked
@@ -16,8 +17,13 @@ V6 = ('eth0', '2001:db8::10/64')
 NODAD = {**IPV6, 'nodad': True}
 IPV4 = {'name': 'eth0', 'address': '192.0.2.10/24'}
 
+# As a killed run leaves it, with what a manager would read if the name were another one.
+DRAFT = '.0123456789abcdef.lvs-host-draft'
+DRAFTED = ('eth0', '192.0.2.99')
+
 INTERFACES = """\
 source /etc/network/interfaces.d/*
+source-directory more.d
 auto lo
 iface lo inet loopback
 auto eth0
@@ -49,7 +55,9 @@ method=manual
 address1=2001:db8::1/64
 method=manual
 """
+DRAFTED_PROFILE = PROFILE.replace('id=lan', 'id=drafted\nautoconnect-priority=9').replace('7b7a', '8c8b').replace('.1/', '.99/')
 LAN = '/etc/NetworkManager/system-connections/lan.nmconnection'
+STANZA = 'auto eth0:9\niface eth0:9 inet static\n    address 192.0.2.99/32\n'
 KEEPALIVED = 'vrrp_instance a {\n  virtual_ipaddress {\n    192.0.2.50/24\n  }\n}\n'
 
 
@@ -61,6 +69,7 @@ class Life:
     siblings: list
     vips: list
     files: list  # that the module makes, and removes
+    draft: str  # that a killed run has left
     commands: list  # that must not lose anything
     heed: list = field(default_factory=list)  # what the module says is to do when an address has gone
 
@@ -85,14 +94,17 @@ def live(host, life):
 
 
 def come(host, life):
-    """The addresses come."""
+    """The addresses come; a draft beside their files never does."""
     assert host.has_each(life.siblings), 'the manager has brought eth0 up'
+    assert host.lacks(*DRAFTED), 'no manager reads a draft'
     for task in life.tasks:
         assert host.changes(checked(task)), 'check mode predicts a change'
         assert host.changes(task), 'the address comes'
+        assert 'was not asked' not in host.answer, "the manager's own reader has taken it"
     assert host.has_each(life.all()), 'they are there'
     for task in life.tasks:
         assert host.keeps(task), 'once more changes nothing'
+    assert not host.has_file(life.draft), 'the draft went with the next write beside it'
 
 
 def go_and_come_back(host, life):
@@ -126,6 +138,12 @@ def go(host, life):
         assert not host.has_file(file), 'no file is left'
 
 
+def leave_draft(host, directory, text, mode='600'):
+    """Leaves a draft in a directory of a host that does not run yet, and returns its path."""
+    host.put(f'{directory[1:]}/{DRAFT}', text, mode)
+    return f'{directory}/{DRAFT}'
+
+
 def leave_keepalived_alone(host):
     """An address of keepalived is not ours."""
     host.run('mkdir', '-p', '/etc/keepalived')
@@ -142,8 +160,11 @@ def test_ifupdown(host):
     """The interface's own address stays the first one, which is what the host sends from."""
     host.prepare('networking')
     host.put('etc/network/interfaces', INTERFACES)
+    leave_draft(host, '/etc/network/more.d', STANZA)
+    draft = leave_draft(host, '/etc/network/interfaces.d', STANZA)
     host.boot()
     live(host, Life(
+        draft=draft,
         tasks=[LABELLED, ON_LO, NODAD],
         siblings=[ETH0_FIRST, LO],
         vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
@@ -157,6 +178,16 @@ def test_ifupdown(host):
     assert host.says('give it a label', task), 'without a label it might come first'
     leave_a_stanza_alone(host)
     leave_keepalived_alone(host)
+    have_ifquery_read_it(host)
+
+
+def have_ifquery_read_it(host):
+    """What the person has written so that ifupdown reads nothing any more is told, and does not stand in the way."""
+    host.write('/etc/network/interfaces.d/broken', 'iface eth9 inet bogus\n')
+    told = 'ifupdown does not take its files, with this change or without it: unknown or no method'
+    assert host.says(told, LABELLED) and '"changed":true' in host.answer, 'a file that fails already is told'
+    assert host.says(told, absent(LABELLED)) and '"changed":true' in host.answer, 'also where an address goes'
+    host.run('rm', '/etc/network/interfaces.d/broken')
 
 
 def take_the_alias_along(host):
@@ -189,6 +220,40 @@ def leave_a_stanza_alone(host):
     assert not host.has_file('/etc/network/interfaces.d/lvs-host-eth0'), 'nothing was written for it'
 
 
+HOTPLUG = """\
+auto lo
+iface lo inet loopback
+allow-hotplug eth0
+iface eth0 inet static
+    address 192.0.2.1/24
+source /etc/network/interfaces.d/*
+"""
+# A container has no udev, which would have ifupdown told of eth0.
+PLUGGED = '[Unit]\nAfter=networking.service\n[Service]\nType=oneshot\nExecStart=ifup --allow=hotplug eth0\n'
+
+
+@pytest.mark.parametrize('host', ['bookworm-hotplug', 'trixie-hotplug'], indirect=True)
+def test_ifupdown_with_hotplug(host):
+    """An interface that auto does not start is not started by it, and its alias comes and goes with it."""
+    host.prepare('networking')
+    host.put('etc/network/interfaces', HOTPLUG)
+    host.put('etc/systemd/system/plugged.service', PLUGGED)
+    host.link('etc/systemd/system/multi-user.target.wants/plugged.service', '../plugged.service')
+    host.boot()
+    assert host.has(*ETH0_FIRST), 'it is plugged in'
+    assert host.changes(LABELLED), 'the alias comes'
+    host.reboot()
+    assert host.has_each([ETH0_FIRST, LABELLED_SECOND]), 'they are there after a boot, in that order'
+    assert host.keeps(LABELLED), 'nothing is to do'
+    host.run('systemctl', 'restart', 'networking')
+    host.run('ifdown', 'eth0')
+    assert host.succeeds('ifup', '-a') and host.lacks('eth0', '192.0.2.1'), 'auto does not start it'
+    host.run('ifup', '--allow=hotplug', 'eth0')
+    assert host.has_each([ETH0_FIRST, LABELLED_SECOND]), 'they come back together'
+    assert host.changes(absent(LABELLED)), 'the alias goes'
+    assert not host.has_file('/etc/network/interfaces.d/lvs-host-eth0'), 'with its file'
+
+
 # --- networkd ----------------------------------------------------------------------------------------
 
 
@@ -197,8 +262,10 @@ def test_networkd(host):
     """It drops what it does not know, and keeps what it is told to keep."""
     host.prepare('systemd-networkd')
     host.put('etc/systemd/network/10-lan.network', NETWORK)
+    draft = leave_draft(host, '/etc/systemd/network', NETWORK.replace('192.0.2.1/', '192.0.2.99/'), '644')
     host.boot()
     life = Life(
+        draft=draft,
         tasks=[LABELLED, ON_LO, NODAD],
         siblings=[ETH0_FIRST, LO],
         vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
@@ -216,9 +283,11 @@ def lose_what_is_not_stored(host):
     """The trap: what is only in the kernel is gone with a reload after a change."""
     host.alias({'name': 'eth0:8', 'address': '192.0.2.18/32'}, persist='none')
     assert host.changes(LABELLED), 'the address of networkd comes'
+    host.write(f'/etc/systemd/network/10-lan.network.d/{DRAFT}', '[Address]\nAddress=192.0.2.99/32\n')
     host.run('networkctl', 'reload')
     assert host.lacks('eth0', 'eth0:8'), 'a reload drops what is not stored'
     assert host.has('eth0', 'eth0:1'), 'and keeps what is'
+    assert host.lacks(*DRAFTED), 'and reads no draft'
     assert host.says('networkctl reload', absent(LABELLED)), 'that networkd may bring it back is said'
 
 
@@ -241,8 +310,10 @@ def test_netplan_with_networkd(host):
     """Netplan keeps labels for networkd, and no scope."""
     host.prepare('systemd-networkd')
     host.put('etc/netplan/50-lan.yaml', NETPLAN.format('networkd'), '600')
+    draft = leave_draft(host, '/etc/netplan', NETPLAN.format('networkd').replace('192.0.2.1/', '192.0.2.99/'))
     host.boot()
     live(host, Life(
+        draft=draft,
         tasks=[LABELLED, ON_LO, IPV6],
         siblings=[ETH0_FIRST, LO],
         vips=[LABELLED_SECOND, ('lo', 'lo:0'), V6],
@@ -257,8 +328,10 @@ def test_netplan_with_networkmanager(host):
     """For NetworkManager it keeps no labels."""
     host.prepare('NetworkManager')
     host.put('etc/netplan/50-lan.yaml', NETPLAN.format('NetworkManager'), '600')
+    draft = leave_draft(host, '/etc/netplan', NETPLAN.format('NetworkManager').replace('192.0.2.1/', '192.0.2.99/'))
     host.boot()
     live(host, Life(
+        draft=draft,
         tasks=[IPV4],
         siblings=[('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global noprefixroute eth0')],
         vips=[('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary')],
@@ -277,8 +350,10 @@ def test_networkmanager(host):
     """It sets an IPv6 address again that it had set and that was taken away, whenever another comes or goes. The module says so."""
     host.prepare('NetworkManager')
     host.put(LAN[1:], PROFILE, '600')
+    draft = leave_draft(host, str(Path(LAN).parent), DRAFTED_PROFILE)
     host.boot()
     live(host, Life(
+        draft=draft,
         tasks=[IPV4, IPV6, {'name': 'lo', 'address': '203.0.113.1/32'}],
         siblings=[('eth0', '192.0.2.1/24 brd 192.0.2.255 scope global noprefixroute eth0'), ('eth0', '2001:db8::1/64'), LO],
         vips=[('eth0', '192.0.2.10/24 brd 192.0.2.255 scope global secondary'), V6, ('lo', '203.0.113.1/32')],

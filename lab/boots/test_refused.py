@@ -29,15 +29,17 @@ def test_nobody(host):
 
 @pytest.mark.parametrize('host', ['bookworm-two'], indirect=True)
 def test_two(host):
-    """Two managers have eth0."""
+    """Two managers have brought eth0 up."""
     host.prepare('networking', 'systemd-networkd')
-    host.put('etc/network/interfaces', 'source /etc/network/interfaces.d/*\niface eth0 inet static\n    address 192.0.2.1/24\n\n')
+    host.put('etc/network/interfaces', 'source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet static\n    address 192.0.2.1/24\n\n')
     host.put('etc/systemd/network/10-lan.network', '[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\n\n')
     host.boot()
     assert host.has('eth0', '192.0.2.1'), 'eth0 is up'
     assert host.says('ifupdown and networkd have it', LABELLED), 'with two managers it is refused'
     assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
     assert host.changes(LABELLED, persist='networkd'), 'unless one is named'
+    assert host.changes(absent(LABELLED)), 'what is to go needs none'
+    assert host.lacks('eth0', '192.0.2.10'), 'and goes'
 
 
 # --- other programs that read the files of ifupdown, each in its own way -------------------------------
@@ -102,6 +104,14 @@ network:
       link: eth0
       addresses: [198.51.100.1/24]
 """
+LEFT = """\
+network:
+  renderer: networkd
+  ethernets:
+    eth0:
+      addresses: [192.0.2.1/24]
+# eth0.5 was here
+"""
 # As the module wrote it before it knew of the order of the files.
 TOO_EARLY = """\
 # Made by lvs.host.interface_alias, which replaces all of this file.
@@ -124,6 +134,7 @@ def test_netplan_order(host):
     refuse_to_come_first(host)
     mend_what_came_first(host)
     come_second(host)
+    let_netplan_have_the_last_word(host)
 
 
 def refuse_to_come_first(host):
@@ -168,3 +179,18 @@ def come_second(host):
     assert host.keeps(ON_VLAN), 'nothing is to do'
     assert host.changes(absent(ON_VLAN)), 'it goes'
     assert not host.has_file(OURS), 'with its file'
+
+
+def let_netplan_have_the_last_word(host):
+    """What only Netplan finds out is refused as well: the person has taken the VLAN out of the file and not out of its comments."""
+    assert host.changes(ON_VLAN), 'an address is kept'
+    host.write('/etc/netplan/50-netcfg-vmware.yaml', LEFT)
+    other = {'name': 'eth0.5', 'address': '198.51.100.11/24'}
+    assert host.says('netplan does not take its files, with this change or without it', other), 'what fails already is told'
+    assert '"changed":true' in host.answer, 'and does not stand in the way'
+    assert host.changes(absent(other)) and host.changes(absent(ON_VLAN)), 'nor of what is to go'
+    for task in (checked(ON_VLAN), ON_VLAN):
+        assert host.says("missing 'link' property", task) and '"failed":true' in host.answer, 'what would fail is refused'
+    assert host.lacks('eth0.5', '198.51.100.10') and not host.has_file(OURS), 'with nothing done'
+    assert 'scratch' not in host.run('ls', '/run'), 'and nothing left of the trial'
+    assert host.succeeds('netplan', 'generate'), 'so the next boot has a network'

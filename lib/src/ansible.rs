@@ -3,6 +3,8 @@
 //! Ansible names a file of JSON as the first argument. By hand, and from the collection's action plugin, that argument is
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod scalar;
 mod visible;
 
@@ -19,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+pub(crate) use scalar::truth_of;
 pub use scalar::{Flag, Number, Presence, Text};
 
 use crate::engine::{self, has_begun_to_write};
@@ -34,7 +37,7 @@ pub fn run<T: Task>(name: &str) -> ExitCode {
     answer_on_panic(name);
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|argument| argument == "--version") {
-        return say(&format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
+        return say(format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
     }
     // The log of a boot is no place for all that was found and done.
     let is_brief = arguments.next_if(|argument| argument == "--brief").is_some();
@@ -93,7 +96,10 @@ fn perform<T: Task>(text: &[u8]) -> Result<Value> {
         Mode::Check => engine::check(&mut resource)?,
         Mode::Apply => engine::apply(&mut resource)?,
     };
-    Ok(success(&resource, &report, &wishes))
+    let answer = success(&resource, &report, &wishes);
+    // The process ends soon: to give back the memory of thousands of entries one by one would only take time.
+    std::mem::forget(report);
+    Ok(answer)
 }
 
 /// What Ansible asks of every module.
@@ -216,7 +222,8 @@ struct Place {
 /// Returns the diff in Ansible's form: each place that changes, with all that the task saw there as context.
 fn diff<R: Resource>(resource: &R, report: &Report<R>) -> Vec<Place> {
     let then = report.then();
-    let items: BTreeSet<&Item<R::Key>> = report.found.keys().chain(then.keys()).collect();
+    let mut items: BTreeSet<&Item<R::Key>> = BTreeSet::new();
+    items.extend(report.found.keys().chain(then.keys()));
     let mut places: Vec<Place> = Vec::new();
     for item in items {
         for (value, is_new) in [(report.found.get(item), false), (then.get(item), true)] {
@@ -264,7 +271,9 @@ fn respond(mut answer: Value) -> ExitCode {
         hide(&mut answer);
     }
     let failed = answer.get("failed").is_some();
-    let said = say(&visible::of(answer).to_string());
+    visible::make(&mut answer);
+    let said = serde_json::to_string(&answer).map_or(ExitCode::FAILURE, say);
+    std::mem::forget(answer);
     if failed { ExitCode::FAILURE } else { said }
 }
 
@@ -285,8 +294,9 @@ fn hide(answer: &mut Value) {
 }
 
 /// Writes one line to standard output, the only place that does; returns failure if nobody could get it, as on a full disk.
-fn say(line: &str) -> ExitCode {
-    match writeln!(io::stdout().lock(), "{line}") {
+fn say(mut line: String) -> ExitCode {
+    line.push('\n');
+    match io::stdout().lock().write_all(line.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

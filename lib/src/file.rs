@@ -20,7 +20,7 @@ use crate::{Error, Result};
 use draft::Draft;
 pub(crate) use link::{link, set_link};
 pub use lock::Lock;
-pub(crate) use lock::held;
+pub(crate) use lock::{Notes, held};
 pub(crate) use place::{Owners, Place};
 
 /// The mode of a new file that everybody may read.

@@ -17,10 +17,14 @@ mod kernel;
 mod label;
 mod message;
 mod options;
-mod persistence;
+pub(crate) mod persistence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod purge;
+mod scope;
 mod task;
 mod wire;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
@@ -40,10 +44,11 @@ use crate::root::Root;
 use index::Index;
 use item::{Addresses, addresses};
 use kernel::Kernel;
-use options::{Options, Wish};
-use persistence::{Persist, Store};
+use options::Options;
+use persistence::Store;
 use purge::Purger;
 use task::missing;
+use wish::Wish;
 
 /// The interfaces of a task and their addresses, on one host.
 #[derive(Debug)]
@@ -110,7 +115,8 @@ impl InterfaceAlias {
 
     /// Writes the planned entries of one interface. What goes goes last: what replaces it is there by then.
     fn write_link(&self, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
-        let planned: Vec<_> = changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
+        let planned: Vec<_> =
+            address_changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
         for (alias, change) in &planned {
             match change {
                 Change { before: None, after: Some(address) } => self.kernel.add(link, alias, address)?,
@@ -180,7 +186,8 @@ impl Resource for InterfaceAlias {
             state.extend(found.map(|(alias, address)| (Item::live(alias), Value::Address(address))));
         }
         for store in &self.stores {
-            state.extend(store.observe(&self.wishes)?);
+            let stored = store.observe(&self.wishes, &state)?;
+            state.extend(stored);
         }
         Ok(state)
     }
@@ -228,16 +235,13 @@ impl Resource for InterfaceAlias {
     }
 
     fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, mode: Mode) -> Result<Vec<String>> {
-        keepalived::review(&self.root, plan)?;
-        self.kernel.review(&added(plan))?;
         let mut warnings: Vec<String> = self.awaited.iter().map(|name| awaited(name)).collect();
+        warnings.extend(keepalived::review(&self.root, plan)?);
+        self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
-        warnings.extend(persistence::hazards(&self.stores, plan)?);
+        warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
-        }
-        for store in &self.stores {
-            warnings.extend(store.review(plan, &self.wishes)?);
         }
         let index = Index::of(found, &self.wishes);
         warnings.extend(self.wishes.iter().flat_map(|wish| index.warnings(wish, plan)));
@@ -250,7 +254,7 @@ impl Resource for InterfaceAlias {
     fn remarks(&self, _report: &Report<Self>) -> Map<String, serde_json::Value> {
         let kept: Map<_, _> =
             self.stores.iter().map(|store| (store.interface().to_string(), store.remark())).collect();
-        let remark = (self.options.persist != Persist::None).then(|| ("persist".into(), kept.into()));
+        let remark = self.options.persist.is_on().then(|| ("persist".into(), kept.into()));
         remark.into_iter().collect()
     }
 
@@ -258,7 +262,7 @@ impl Resource for InterfaceAlias {
         let announced = self.options.announce.map(|how| announcement::announce(&added(plan), how));
         let mut warnings = announced.unwrap_or_default();
         warnings.extend(self.stores.iter().filter_map(|store| store.tell(plan)));
-        if changes(plan).all(|(alias, _)| alias.address.is_ipv4()) {
+        if address_changes(plan).all(|(alias, _)| alias.address.is_ipv4()) {
             return warnings;
         }
         // A failure to look changes nothing that was done and verified.
@@ -274,7 +278,7 @@ impl Resource for InterfaceAlias {
 }
 
 /// Returns the changes of addresses.
-fn changes(plan: &Plan<InterfaceAlias>) -> impl Iterator<Item = (&Alias, Change<&Address>)> {
+fn address_changes(plan: &Plan<InterfaceAlias>) -> impl Iterator<Item = (&Alias, Change<&Address>)> {
     plan.iter().filter_map(|(item, change)| {
         let [before, after] = [&change.before, &change.after].map(|value| value.as_ref()?.address());
         Some((item.alias()?, Change { before, after }))
@@ -283,7 +287,7 @@ fn changes(plan: &Plan<InterfaceAlias>) -> impl Iterator<Item = (&Alias, Change<
 
 /// Returns the addresses that a plan adds.
 fn added(plan: &Plan<InterfaceAlias>) -> Vec<&Alias> {
-    changes(plan).filter(|(_, change)| change.before.is_none()).map(|(alias, _)| alias).collect()
+    address_changes(plan).filter(|(_, change)| change.before.is_none()).map(|(alias, _)| alias).collect()
 }
 
 fn listed<'a>(aliases: impl Iterator<Item = &'a Alias>) -> String {

@@ -1,154 +1,58 @@
 //! What keepalived on this host owns, by its configuration (keepalived.conf(5)).
 
+mod definition;
+mod include;
 mod service;
+mod text;
 
-use std::collections::{BTreeSet, HashSet};
-use std::io;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
-use crate::error::brief;
-use crate::file;
+use crate::Result;
 use crate::root::Root;
-use crate::{Error, Result};
 pub(crate) use service::Service;
 
 /// The main file.
 pub(crate) const MAIN: &str = "/etc/keepalived/keepalived.conf";
 
-/// How many files may be included; nobody has so many, but files that include each other may.
-const MOST: usize = 10_000;
-
-/// What a configuration lists.
+/// The addresses that keepalived owns.
 #[derive(Debug, Default)]
-struct Listed {
-    addresses: BTreeSet<IpAddr>,
-    services: BTreeSet<Service>,
+pub(crate) struct Owned {
+    /// Those that are known.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Lines that may stand for more of them, which only keepalived can tell.
+    pub(crate) unresolved: Vec<String>,
 }
 
-/// Returns the addresses that keepalived takes away when it starts; none if it has no configuration.
-pub(crate) fn addresses(root: &Root) -> Result<BTreeSet<IpAddr>> {
-    listed(root).map(|listed| listed.addresses)
+/// Returns the addresses that keepalived sets, and takes away when it starts or ends; none if it has no configuration.
+pub(crate) fn owned_addresses(root: &Root) -> Result<Owned> {
+    let text = text::whole(root)?;
+    let (mut owned, mut is_listing) = (Owned::default(), false);
+    for line in text.lines() {
+        // A sequence or a list, of lines of any kind.
+        let mut is_resolved = !line.trim_start().starts_with("~");
+        for word in line.replace('{', " { ").replace('}', " } ").split_whitespace() {
+            let address = word.trim_matches('"').split('/').next().unwrap_or_default();
+            owned.addresses.extend(address.parse::<IpAddr>().ok().filter(|_| is_listing));
+            is_resolved = is_resolved && !(is_listing && word.starts_with('$'));
+            is_listing = match word {
+                "static_ipaddress" | "virtual_ipaddress" | "virtual_ipaddress_excluded" => true,
+                "}" => false,
+                _ => is_listing,
+            };
+        }
+        if !is_resolved {
+            owned.unresolved.push(line.trim().to_owned());
+        }
+    }
+    Ok(owned)
 }
 
 /// Returns the virtual services that keepalived sets and takes away; none if it has no configuration.
 pub(crate) fn services(root: &Root) -> Result<BTreeSet<Service>> {
-    listed(root).map(|listed| listed.services)
-}
-
-fn listed(root: &Root) -> Result<Listed> {
-    let mut files =
-        Files { root: root.path(), parts: vec![Part { path: root.at(MAIN), listing: false }], includes: 0 };
-    let (mut found, mut known) = (Listed::default(), HashSet::new());
-    let mut next = 0;
-    while let Some(part) = files.parts.get(next).cloned() {
-        next += 1;
-        if let Some(file) = identity(&part.path)?
-            && known.insert((file, part.listing))
-        {
-            files.read(&part, &mut found)?;
-        }
-    }
+    let mut found = BTreeSet::new();
+    found.extend(service::listed(&text::whole(root)?));
     Ok(found)
-}
-
-/// Returns what tells a file from others; nothing if there is none, or it is none of those that keepalived reads
-/// (read_conf_file in its lib/parser.c), as a directory.
-fn identity(path: &Path) -> Result<Option<(u64, u64)>> {
-    match path.metadata() {
-        Ok(metadata) => Ok(metadata.is_file().then(|| (metadata.dev(), metadata.ino()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::path("read", path)(error)),
-    }
-}
-
-/// A file, and whether its first words are within a list of addresses.
-#[derive(Clone)]
-struct Part {
-    path: PathBuf,
-    listing: bool,
-}
-
-/// The files to read, in the order in which they are named.
-struct Files<'a> {
-    root: &'a Path,
-    parts: Vec<Part>,
-    includes: usize,
-}
-
-impl Files<'_> {
-    fn read(&mut self, part: &Part, found: &mut Listed) -> Result<()> {
-        let content = file::foreign(&part.path)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&content);
-        found.services.extend(service::listed(&text));
-        let mut listing = part.listing;
-        for line in text.lines() {
-            let line = line.split(['#', '!']).next().unwrap_or_default();
-            let mut words = line.split_whitespace();
-            if words.clone().next() == Some("include") {
-                self.include(&part.path, words.nth(1).unwrap_or_default(), listing)?;
-            }
-            for word in words {
-                let address = word.split('/').next().unwrap_or_default();
-                found.addresses.extend(address.parse::<IpAddr>().ok().filter(|_| listing));
-                listing = match word {
-                    "virtual_ipaddress" | "virtual_ipaddress_excluded" => true,
-                    "}" => false,
-                    _ => listing,
-                };
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes up what `include` names, a pattern beside the file that has it.
-    fn include(&mut self, path: &Path, pattern: &str, listing: bool) -> Result<()> {
-        let below = path.strip_prefix(self.root).unwrap_or(path);
-        let pattern = Path::new("/").join(below.parent().unwrap_or(Path::new(""))).join(pattern);
-        let parts = matching(self.root, &pattern)?;
-        self.includes += 1 + parts.len();
-        if self.includes > MOST {
-            return Err(Error::invalid(format!(
-                "cannot tell which addresses keepalived on this host owns: {} includes more than {MOST} files; look for files that include each other",
-                path.display()
-            )));
-        }
-        self.parts.extend(parts.into_iter().map(|path| Part { path, listing }));
-        Ok(())
-    }
-}
-
-/// Returns the files below `root` that an absolute pattern matches, as glob(3) does.
-fn matching(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
-    /// A longer one names no file (PATH_MAX in linux/limits.h).
-    const LONGEST: usize = 4096;
-    const OPTIONS: glob::MatchOptions = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let mut text = pattern.to_string_lossy().into_owned();
-    // For glob(3) two stars are one; here they would be all directories below.
-    while text.contains("**") {
-        text = text.replace("**", "*");
-    }
-    let refuse = |why: &str| {
-        Error::invalid(format!(
-            "cannot tell what keepalived includes as {:?}: {why}; mend that",
-            brief(&text)
-        ))
-    };
-    if text.len() > LONGEST {
-        return Err(refuse("it is too long to be a path"));
-    }
-    let below = format!("{}{text}", glob::Pattern::escape(root.to_string_lossy().trim_end_matches('/')));
-    let paths = glob::glob_with(&below, OPTIONS).map_err(|error| refuse(error.msg))?;
-    let fail = |error: glob::GlobError| {
-        let path = error.path().display().to_string();
-        Error::io("read", path)(io::Error::from(error))
-    };
-    paths.map(|path| path.map_err(fail)).collect()
 }
 
 #[cfg(test)]
@@ -163,7 +67,8 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        addresses(&Root::new(root.path())).map(|found| found.iter().map(ToString::to_string).collect())
+        let owned = owned_addresses(&Root::new(root.path()))?;
+        Ok(owned.addresses.iter().map(ToString::to_string).collect())
     }
 
     const INSTANCE: &str = "vrrp_instance b { virtual_ipaddress { 192.0.2.15 } }\n";
@@ -179,6 +84,51 @@ mod tests {
             ["192.0.2.10", "192.0.2.12", "192.0.2.14", "192.0.2.15", "192.0.2.16", "2001:db8::10"]
         );
         assert!(addresses_in(&[]).unwrap().is_empty());
+    }
+
+    /// What keepalived 2.2.7 shows of such a configuration with `--dump-conf`, as the host alpha.
+    #[test]
+    fn definitions_conditions_and_includes_are_followed_as_keepalived_does() {
+        let text = "$VIP=192.0.2.10\n$NET=192.0.2\n$BOTH=\\\n192.0.2.40/32\\\n192.0.2.41/32\n$NESTED=${NET}.42\n$Q=\"192.0.2.43\"\n\
+            static_ipaddress {\n 192.0.2.5/32 dev eth0\n @alpha 192.0.2.6/32\n @beta 192.0.2.7/32\n @^beta 192.0.2.8/32\n @^alpha 192.0.2.9/32\n}\n\
+            vrrp_instance a {\n virtual_ipaddress {\n  $VIP\n  ${NET}.11/32 dev eth0\n  $BOTH\n  ${NESTED}\n  $Q\n  \"192.0.2.13/32\"\n }\n\
+            virtual_ipaddress_excluded {\n  include parts/{a,b}.conf\n  includer parts/c?.conf\n  @beta include parts/d.conf\n }\n}\n@alpha include parts/e.conf\n";
+        let found = addresses_in(&[
+            ("keepalived.conf", text),
+            ("../default/keepalived", "# DAEMON_ARGS=\"-i gamma\"\nDAEMON_ARGS=\"-D -i alpha\"\n"),
+            ("parts/a.conf", "192.0.2.20/32"),
+            ("parts/b.conf", "192.0.2.21/32\n"),
+            ("parts/c1.conf", "192.0.2.22/32\n"),
+            ("parts/d.conf", "192.0.2.23/32\n"),
+            ("parts/e.conf", "virtual_ipaddress { ${NET}.24 }\n"),
+        ]);
+        let expected =
+            [5, 6, 8, 10, 11, 13, 20, 21, 22, 24, 40, 41, 42, 43].map(|last| format!("192.0.2.{last}"));
+        assert_eq!(found.unwrap(), expected);
+    }
+
+    #[test]
+    fn what_only_keepalived_can_tell_is_said_and_no_definition_grows_without_end() {
+        let unresolved = |text: &str| {
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(root.path().join("etc/keepalived")).unwrap();
+            std::fs::write(root.path().join("etc/keepalived/keepalived.conf"), text).unwrap();
+            owned_addresses(&Root::new(root.path())).map(|owned| owned.unresolved)
+        };
+        let inside =
+            |line: &str| unresolved(&format!("$A=192.0.2\nvirtual_ipaddress {{\n {line}\n}}\n")).unwrap();
+        for line in ["$A.10", "${LATER}", "~SEQ(n, 10, 12) 192.0.2.${n}"] {
+            assert_eq!(inside(line), [line]);
+        }
+        assert!(inside("${A}.10 dev eth0 # $B").is_empty());
+        assert!(unresolved("$A=1\nscript \"echo $HOME\"\n").unwrap().is_empty());
+        let bomb: String =
+            (0..40).map(|n| format!("$N{}=${{N{n}}}${{N{n}}}${{N{n}}}${{N{n}}}\n", n + 1)).collect();
+        let why = unresolved(&format!("$N0=abc\n{bomb}virtual_ipaddress {{\n${{N40}}\n}}\n")).unwrap_err();
+        assert!(why.sentence().contains("stands for more than 64 KiB"));
+        let endless = "$A=\\\n${A}\\\n${A}\nvirtual_ipaddress {\n${A}\n}\n";
+        assert!(unresolved(endless).unwrap_err().sentence().len() < 400);
+        assert!(unresolved("$A=${A}x\nvirtual_ipaddress {\n${A}\n}\n").is_ok());
     }
 
     #[test]
@@ -213,6 +163,6 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("keepalived.conf"), format!("include *\n{INSTANCE}")).unwrap();
         nix::unistd::mkfifo(&directory.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(addresses(&Root::new(root.path())).unwrap().len(), 1);
+        assert_eq!(owned_addresses(&Root::new(root.path())).unwrap().addresses.len(), 1);
     }
 }

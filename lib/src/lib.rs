@@ -13,6 +13,8 @@ mod keepalived;
 pub mod kernel_module;
 mod netlink;
 pub mod netns;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod resource;
 mod root;
 pub mod sysctl;

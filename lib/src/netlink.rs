@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use link::Link;
 pub use link::Operation;
-pub(crate) use message::{Message, append_attribute, attributes, number, text};
+pub(crate) use message::{Message, append_attribute, attributes, c_string, number};
 
 /// How long the kernel may take to answer one request; a lost answer is an error, not a hang.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -177,7 +177,7 @@ struct Refusal {
 }
 
 /// Returns the error for a negative errno; the kernel's words follow the request's header, which is echoed.
-fn refusal(code: i32, echo: &[u8]) -> io::Error {
+pub(crate) fn refusal(code: i32, echo: &[u8]) -> io::Error {
     const HEADER: usize = 16;
     const MESSAGE: u16 = 1;
     let errno = io::Error::from_raw_os_error(-code);

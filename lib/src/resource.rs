@@ -27,12 +27,31 @@ pub enum Mode {
 }
 
 /// Where an entry is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// In the running kernel.
     Kernel,
     /// In a file that a boot reads.
     File(Rc<Path>),
+}
+
+/// The kernel first, then files by their paths; most are the same text, which then need not be read.
+impl Ord for Layer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Kernel, Self::Kernel) => Ordering::Equal,
+            (Self::Kernel, Self::File(_)) => Ordering::Less,
+            (Self::File(_), Self::Kernel) => Ordering::Greater,
+            (Self::File(one), Self::File(other)) if Rc::ptr_eq(one, other) => Ordering::Equal,
+            (Self::File(one), Self::File(other)) => one.cmp(other),
+        }
+    }
+}
+
+impl PartialOrd for Layer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One thing that can differ.
@@ -211,6 +230,13 @@ impl<R: Resource> Plan<R> {
         }
     }
 
+    /// Returns the plan of these entries. What collects into a map sorts first, and each type that is sorted costs kilobytes.
+    fn of(entries: impl Iterator<Item = (Item<R::Key>, Change<R::Value>)>) -> Self {
+        let mut plan = BTreeMap::new();
+        plan.extend(entries);
+        Self(plan)
+    }
+
     /// Returns whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -248,7 +274,7 @@ impl<R: Resource> Plan<R> {
         let back = |(item, change): (&Item<R::Key>, &Change<R::Value>)| {
             (item.clone(), Change { before: now.get(item).cloned(), after: change.before.clone() })
         };
-        Self(self.iter().filter(differs).map(back).collect())
+        Self::of(self.iter().filter(differs).map(back))
     }
 
     /// Returns the plan and those entries of `found` that stay as they are, and for which `holds` says that they must.
@@ -258,13 +284,13 @@ impl<R: Resource> Plan<R> {
             (item.clone(), Change { before: Some(value.clone()), after: Some(value.clone()) })
         };
         let entries = self.iter().map(|(item, change)| (item.clone(), change.clone()));
-        Self(entries.chain(held.map(stays)).collect())
+        Self::of(entries.chain(held.map(stays)))
     }
 
     /// Returns the entries for which `keeps` holds.
     pub(crate) fn filtered(&self, keeps: impl Fn(&Item<R::Key>) -> bool) -> Self {
         let entries = self.iter().filter(|(item, _)| keeps(item));
-        Self(entries.map(|(item, change)| (item.clone(), change.clone())).collect())
+        Self::of(entries.map(|(item, change)| (item.clone(), change.clone())))
     }
 
     /// Returns the same entries in parts, by what `part` says of each, in that order.

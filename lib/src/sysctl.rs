@@ -10,8 +10,8 @@ mod item;
 mod key;
 mod options;
 mod patterns;
-#[cfg(test)]
-mod properties;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod rewritten;
 mod runtime;
 mod scope;
@@ -65,6 +65,8 @@ pub struct Sysctl {
     spent: Vec<Key>,
     /// What these held when they were last observed.
     contents: BTreeMap<Rc<Path>, Content>,
+    /// The files in which nothing is planned, so that nothing of them is verified.
+    idle: Vec<Rc<Path>>,
     /// The files that were replaced; a second time is the way back.
     rewritten: BTreeMap<Rc<Path>, Rewritten>,
     /// Held while files are written: one lock for all files, as links may give one file many names.
@@ -90,7 +92,8 @@ impl crate::resource::Task for Task {
         let takes_turns = mode == Mode::Apply && options.persist;
         let lock = if takes_turns { Some(Lock::on("sysctl")?) } else { None };
         let kernel = if options.runtime { Some(ProcSys::open(root)?) } else { None };
-        let scope = Scope::find(&options, kernel.as_ref())?;
+        let names_for = if options.persist && boot::takes_names(root)? { Some(root) } else { None };
+        let scope = Scope::find(&options, kernel.as_ref(), names_for)?;
         let files = match &options.file {
             _ if !options.persist => Vec::new(),
             Some(file) => vec![root.at(file).into()],
@@ -106,6 +109,7 @@ impl crate::resource::Task for Task {
             boot,
             spent: Vec::new(),
             contents: BTreeMap::new(),
+            idle: Vec::new(),
             rewritten: BTreeMap::new(),
             lock,
         })
@@ -114,26 +118,29 @@ impl crate::resource::Task for Task {
 
 impl Sysctl {
     /// Adds what the kernel holds of the parameters in scope.
-    fn observe_kernel(&self, state: &mut State<Self>) -> Result<()> {
+    fn observe_kernel(&mut self, found: &mut Vec<(Item, Value)>) -> Result<()> {
         let Some(kernel) = &self.kernel else { return Ok(()) };
+        let mut read = std::mem::take(&mut self.scope.read).into_iter().peekable();
         for key in self.scope.set.keys().chain(&self.scope.followers) {
-            if let Some(setting) = kernel.read(key)? {
-                state.insert(Item::kernel(key.clone()), Value::Set(setting));
-            }
+            let setting = match read.next_if(|(other, _)| other == key) {
+                Some((_, setting)) => Some(setting),
+                None => kernel.read(key)?,
+            };
+            found.extend(setting.map(|setting| (Item::kernel(key.clone()), Value::Set(setting))));
         }
         Ok(())
     }
 
     /// Writes parameters of one rank to the kernel: as the person ordered them; else switches first, then what the task names,
-    /// so that an error is about that, and then what changes along; of what bounds each other, what makes room first.
+    /// so that an error is about that, and then what changes along; of what bounds or unsets each other, what makes room first.
     fn write_kernel(&mut self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         let now_of = |key: &Key| now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let mut planned: Vec<_> = plan.iter().filter_map(planned_setting).collect();
         planned.sort_by_cached_key(|(key, setting, is_act)| {
-            let given = self.options.order.iter().position(|other| other == *key);
+            let given = self.scope.place(key, &self.options.order);
             let follows = !self.scope.set.contains_key(*key);
             let late = coupling::comes_late(key, now_of(key), setting);
-            (!is_act, given, !coupling::is_switch(key), follows, late)
+            (!is_act, given, !coupling::is_switch(key), late, follows)
         });
         let has_switch = planned.iter().any(|(key, ..)| coupling::is_switch(key));
         let written = planned.into_iter().try_for_each(|(key, setting, _)| {
@@ -194,23 +201,39 @@ impl Sysctl {
         }
     }
 
+    /// Adds what the kernel is to hold of the parameters that the task sets.
+    fn want(&self, now: &State<Self>, then: &mut State<Self>) -> Result<()> {
+        for (key, text) in &self.scope.set {
+            let item = Item::kernel(key.clone());
+            // What a pattern matched may have vanished.
+            let there = now.get(&item).and_then(Value::setting);
+            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
+                continue;
+            }
+            if there.map_or_else(|| self.scope.names(key), |there| !there.is(key, text)) {
+                then.insert(item, Value::Set(Setting::new(key, text)));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the present and the planned value of each parameter that the task names, in the kernel if that is managed.
     fn settings(&self, report: &Report<Self>) -> Map<String, serde_json::Value> {
-        let mut settings = Map::new();
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
         let planned =
             report.plan.iter().map(|(item, change)| (item, (change.before.as_ref(), change.after.as_ref())));
         let mut entries: BTreeMap<&Item, _> = report.found.iter().map(unchanged).collect();
         entries.extend(planned);
+        let mut settings = BTreeMap::new();
         for (item, (before, after)) in entries {
             let follows = item.is_live() && self.scope.followers.contains(&item.key);
             if !follows && !matches!(after, Some(Value::Act(_))) {
-                settings
-                    .entry(item.key.to_string())
-                    .or_insert_with(|| json!({"before": before, "after": after}));
+                settings.entry(&item.key).or_insert((before, after));
             }
         }
-        settings
+        let shown =
+            |(key, (before, after)): (&Key, _)| (key.to_string(), json!({"before": before, "after": after}));
+        settings.into_iter().map(shown).collect()
     }
 }
 
@@ -219,14 +242,18 @@ impl Resource for Sysctl {
     type Value = Value;
 
     fn observe(&mut self) -> Result<State<Self>> {
-        let mut state = State::<Self>::new();
-        self.observe_kernel(&mut state)?;
+        let mut found = Vec::new();
+        self.observe_kernel(&mut found)?;
         for file in &self.files {
-            let content = Content::new(file::read(file)?.unwrap_or_default());
-            self.observe_file(file, &content.found, &mut state);
+            let known = self.contents.remove(file).filter(|_| self.idle.contains(file));
+            let content = match known {
+                Some(content) => content,
+                None => Content::new(file::read(file)?.unwrap_or_default()),
+            };
+            found.extend(self.observed(file, &content.found));
             self.contents.insert(file.clone(), content);
         }
-        Ok(state)
+        Ok(found.into_iter().collect())
     }
 
     fn target(&self, now: &State<Self>) -> Result<State<Self>> {
@@ -235,7 +262,6 @@ impl Resource for Sysctl {
         if self.options.wish == Wish::Read {
             return Ok(then);
         }
-        let value = |key: &Key, text: &str| Value::Set(Setting::new(key, text));
         let texts = self.wanted_texts(now);
         let followed = coupling::followed(&scope.set, now, &scope.followers);
         // Not a second name of a switch, as that is the switch.
@@ -243,26 +269,16 @@ impl Resource for Sysctl {
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
         let kept = self.kept(singles.collect(), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
-            then.insert(Item::kernel((*key).clone()), value(key, text));
+            then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }
-        for (key, text) in &scope.set {
-            let item = Item::kernel(key.clone());
-            // What a pattern matched may have vanished.
-            let there = now.get(&item).and_then(Value::setting);
-            if self.options.at_least && there.map_or(Ok(false), |it| advice::is_greater(key, it, text))? {
-                continue;
-            }
-            if scope.names(key) || there.is_some() {
-                then.insert(item, value(key, text));
-            }
-        }
+        self.want(now, &mut then)?;
         for (key, text) in &scope.effects {
             then.insert(Item::kernel(key.clone()), Value::Act(Setting::new(key, text)));
         }
         for (file, text) in self.files.iter().zip(&texts) {
             if let Some(text) = text {
                 then.retain(|item, _| !item.is_in(file));
-                self.observe_file(file, &text::assignments(text), &mut then);
+                then.extend(self.observed(file, &text::assignments(text)));
             }
         }
         Ok(then)
@@ -283,14 +299,15 @@ impl Resource for Sysctl {
             Some(Value::Set(setting)) => setting.text(),
             _ => "",
         };
-        let own = coupling::rank(&item.key, text);
+        let rank = |key: &Key, text: &str| coupling::rank(key, text, !self.options.order.is_empty());
+        let own = rank(&item.key, text);
         if !self.scope.followers.contains(&item.key) {
             return own;
         }
         // What changes along does so with the last of its switches.
         let set = |path: String| self.scope.set.get_key_value(path.as_str());
         let switches = coupling::changers(item.key.path()).into_iter().filter_map(set);
-        switches.map(|(key, text)| coupling::rank(key, text)).max().unwrap_or(own)
+        switches.map(|(key, text)| rank(key, text)).max().unwrap_or(own)
     }
 
     fn lock(&mut self) -> Option<&mut Lock> {
@@ -327,6 +344,8 @@ impl Resource for Sysctl {
             warnings.extend(advice::without_effect(&self.scope.set, kernel)?);
         }
         warnings.extend(self.boot_warnings(plan)?);
+        let is_idle = |file: &&Rc<Path>| !plan.items().any(|item| item.is_in(file));
+        self.idle = self.files.iter().filter(is_idle).cloned().collect();
         Ok(warnings)
     }
 

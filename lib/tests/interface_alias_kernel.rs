@@ -9,12 +9,10 @@ mod aliases;
 mod host;
 
 use std::fs::{read_to_string, write};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use aliases::{add_as_keepalived_does, alias, apply, monitored, refuse, shown};
+use aliases::{add_as_keepalived_does, alias, apply, refuse, shown};
 use host::{enter_network, ip};
-use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 
 const PROMOTE: &str = "/proc/sys/net/ipv4/conf/v0/promote_secondaries";
@@ -247,92 +245,6 @@ fn a_task_never_takes_the_first_address_for_one_that_is_not_there() {
     }
 }
 
-// --- routes and events ---
-
-#[test]
-fn a_new_alias_makes_the_events_that_ip_makes_and_no_other() {
-    for address in ["192.0.2.10/24", "192.0.2.10/32"] {
-        enter_network();
-        ip("address add 192.0.2.1/24 dev v0");
-        let theirs = monitored(|| drop(ip(&format!("address add {address} brd + dev v0 label v0:1"))));
-        ip(&format!("address del {address} dev v0"));
-        let task = json!({"name": "v0:1", "address": address});
-        let ours = monitored(|| drop(alias(task).apply().unwrap()));
-        let unmarked = |events: Vec<String>| {
-            events.into_iter().map(|event| event.replace(" proto 0x4c", "")).collect::<Vec<_>>()
-        };
-        assert_eq!(unmarked(ours), unmarked(theirs));
-    }
-    // On lo, ifconfig makes the whole classful network local for a moment.
-    enter_network();
-    let events = monitored(|| drop(alias(json!({"name": "lo:0", "address": "10.1.1.10"})).apply().unwrap()));
-    assert_eq!(events.len(), 2, "{events:?}");
-    assert!(
-        events[0].contains("inet 10.1.1.10/32") && events[1].contains("local 10.1.1.10 dev lo"),
-        "{events:?}"
-    );
-}
-
-#[test]
-fn a_run_that_changes_nothing_makes_no_event() {
-    enter_network();
-    let task = json!({"name": "v0:1", "address": "192.0.2.10/24"});
-    alias(task.clone()).apply().unwrap();
-    assert_eq!(monitored(|| drop(alias(task).apply().unwrap())), [""; 0]);
-}
-
-#[test]
-fn a_relabelled_single_address_has_its_own_events_alone() {
-    enter_network();
-    ip("address add 192.0.2.1/24 dev v0");
-    ip("address add 203.0.113.10/32 dev v0 label v0:1");
-    let task = json!({"name": "v0:2", "address": "203.0.113.10/32"});
-    let events = monitored(|| drop(alias(task).apply().unwrap()));
-    assert_eq!(events.len(), 4, "the stand-in and the address come and go: {events:?}");
-    assert!(events.iter().all(|event| event.contains("inet 203.0.113.10/3")), "{events:?}");
-}
-
-#[test]
-fn a_relabelled_address_loses_its_own_network_route_for_a_moment_and_no_other() {
-    enter_network();
-    ip("address add 192.0.2.1/24 dev v0");
-    ip("route add default via 192.0.2.254");
-    ip("route add 198.51.100.0/24 via 192.0.2.254 src 192.0.2.1");
-    let task = json!({"name": "v0:2", "address": "192.0.2.1/24"});
-    let events = monitored(|| drop(alias(task).apply().unwrap()));
-    let lost: Vec<&String> =
-        events.iter().filter(|event| event.starts_with("Deleted") && !event.contains("inet ")).collect();
-    assert!(!lost.is_empty());
-    for event in lost {
-        assert!(
-            event.contains("192.0.2.0/24 dev v0") || event.contains("broadcast 192.0.2.255"),
-            "{events:#?}"
-        );
-    }
-    let routes = ip("route show");
-    for route in [
-        "default via 192.0.2.254",
-        "198.51.100.0/24 via 192.0.2.254 dev v0 src 192.0.2.1",
-        "192.0.2.0/24 dev v0",
-    ] {
-        assert!(routes.contains(route), "{route}: {routes}");
-    }
-}
-
-#[test]
-fn what_an_interface_that_went_down_forgot_is_added_again() {
-    enter_network();
-    let task =
-        json!({"name": "v0", "aliases": [{"address": "192.0.2.10/24"}, {"address": "2001:db8::10/64"}]});
-    assert!(apply(task.clone()));
-    ip("link set v0 down");
-    ip("link set v0 up");
-    let report = alias(task.clone()).check().unwrap();
-    let items: Vec<String> = report.plan.items().map(ToString::to_string).collect();
-    assert_eq!(items, ["2001:db8::10 on v0"], "IPv4 stays, IPv6 does not");
-    assert!(apply(task));
-}
-
 // --- detection of duplicates ---
 
 #[test]
@@ -368,88 +280,7 @@ fn an_address_whose_lifetime_ends_is_told_and_made_to_stay_when_asked() {
     assert_eq!(ip("address show dev v0 permanent scope global").matches("valid_lft forever").count(), 2);
 }
 
-// --- changes by others meanwhile ---
-
-/// Runs `disturb` over and over while `act` runs in another thread of this network namespace; returns what that returns.
-fn disturbed<T: Send>(disturb: impl Fn(), act: impl FnOnce() -> T + Send) -> T {
-    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
-    thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            act()
-        });
-        while !run.is_finished() {
-            disturb();
-        }
-        run.join().unwrap()
-    })
-}
-
-#[test]
-fn a_list_that_changes_while_it_is_read_is_read_again() {
-    enter_network();
-    let aliases: Vec<Value> =
-        (0..1000).map(|n| json!({"address": format!("10.1.{}.{}", n / 250, 1 + n % 250)})).collect();
-    let task = json!({"name": "lo", "prefix": 32, "aliases": aliases});
-    alias(task.clone()).apply().unwrap();
-    disturbed(
-        || {
-            ip("address add 10.9.9.9/32 dev lo");
-            ip("address del 10.9.9.9/32 dev lo");
-        },
-        || {
-            for _ in 0..100 {
-                assert!(alias(task.clone()).check().unwrap().plan.is_empty());
-            }
-        },
-    );
-}
-
-#[test]
-fn an_interface_that_vanishes_and_comes_again_ends_in_a_true_answer() {
-    enter_network();
-    let task = json!({"name": "w0:1", "address": "192.0.2.10/32"});
-    let answers = disturbed(
-        || {
-            ip("link add w0 type veth peer name w1");
-            ip("link del w0");
-        },
-        || {
-            let mut answers = [0, 0];
-            for _ in 0..300 {
-                match alias(task.clone()).apply() {
-                    Ok(_) => answers[0] += 1,
-                    Err(error) => {
-                        let sentence = error.sentence();
-                        assert!(sentence.contains("w0"), "{sentence}");
-                        answers[1] += 1;
-                    }
-                }
-            }
-            answers
-        },
-    );
-    assert!(answers[1] > 0, "it was there every time: {answers:?}");
-}
-
-#[test]
-fn an_address_that_somebody_else_adds_at_the_same_moment_is_no_failure() {
-    enter_network();
-    let task = json!({"name": "v0", "address": "192.0.2.10/32", "label": "1"});
-    disturbed(
-        || {
-            let words = ["address", "add", "192.0.2.10/32", "dev", "v0", "label", "v0:1"];
-            let _ = std::process::Command::new("ip").args(words).stderr(std::process::Stdio::null()).status();
-        },
-        || {
-            for _ in 0..200 {
-                ip("address flush dev v0");
-                alias(task.clone()).apply().unwrap_or_else(|error| panic!("{}", error.sentence()));
-                assert_eq!(shown(), ["192.0.2.10/32 v0:1"]);
-            }
-        },
-    );
-}
+// --- many at once ---
 
 #[test]
 fn a_thousand_aliases_come_and_go_in_one_task() {

@@ -57,6 +57,16 @@ fn a_run_waits_for_another_one_in_the_same_namespace_and_check_mode_does_not() {
 }
 
 #[test]
+fn a_lock_on_the_namespace_which_everybody_can_open_stops_nobody() {
+    enter_network();
+    let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    namespace.lock().unwrap();
+    let start = std::time::Instant::now();
+    assert!(apply(json!({"name": "v0:1", "address": "192.0.2.10/32"})));
+    assert!(start.elapsed().as_secs() < 20);
+}
+
+#[test]
 fn purge_takes_what_is_not_listed_and_never_what_is_not_its_own() {
     enter_network();
     let start = || {
@@ -190,6 +200,14 @@ fn an_address_that_keepalived_owns_is_refused() {
     assert!(error.contains("keepalived on this host owns 192.0.2.10"), "{error}");
     assert_eq!(fail_by_the_laws(&alias("192.0.2.10/24"), look), error);
     alias("192.0.2.11/24").apply().unwrap();
+    let text = format!("{text}static_ipaddress {{\n ~SEQ(last, 20, 25) 192.0.2.${{last}}\n}}\n");
+    std::fs::write(root.path().join("etc/keepalived/keepalived.conf"), text).unwrap();
+    let tells = |address: &str| {
+        let warnings = alias(address).check().unwrap().warnings;
+        warnings.iter().any(|one| one.contains("~SEQ(last") && one.contains("only keepalived knows"))
+    };
+    assert!(tells("192.0.2.12/24"));
+    assert!(!tells("192.0.2.11/24"), "nothing is added");
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod managers;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use host::ip;
 use lvs_host::interface_alias::Task;
@@ -72,6 +74,35 @@ fn ifupdown_is_told_of_an_alias_and_forgets_it_with_it() {
     assert_eq!(host.changes(json!({"name": "v0:1", "state": "absent", "persist": "ifupdown"})), 3);
     assert_eq!(host.text("run/network/ifstate"), before);
     assert!(!host.path(STANZAS).exists() && !host.path("run/network/ifstate.v0:1").exists());
+}
+
+/// Starts a process that locks a file as fcntl_locking(2) has it, for so many seconds, and waits until it has.
+fn locker(file: &Path, mode: &str, kind: &str, seconds: u32) -> Child {
+    let script = "import fcntl, sys, time\nfile = open(sys.argv[1], sys.argv[2])\nfcntl.lockf(file, getattr(fcntl, sys.argv[3]))\nprint('locked', flush=True)\ntime.sleep(int(sys.argv[4]))";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(file).args([mode, kind, &seconds.to_string()]).stdout(Stdio::piped());
+    let mut process = python.spawn().unwrap();
+    std::io::Read::read_exact(process.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+    process
+}
+
+#[test]
+fn ifupdown_is_waited_for_and_nobody_who_can_only_read_its_lock() {
+    let host = Host::new();
+    host.with_ifupdown().put("run/network/.ifstate.lock", "");
+    let lock = host.path("run/network/.ifstate.lock");
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/24", "persist": "ifupdown"});
+    let start = Instant::now();
+    let mut ifupdown = locker(&lock, "a", "LOCK_EX", 1);
+    assert_eq!(host.changes(task.clone()), 3);
+    assert!(start.elapsed() >= Duration::from_secs(1), "ifupdown would have lost our entry");
+    ifupdown.wait().unwrap();
+    let mut reader = locker(&lock, "r", "LOCK_SH", 60);
+    let start = Instant::now();
+    let changes = host.changes(json!({"name": "v0:1", "state": "absent", "persist": "ifupdown"}));
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    assert!(changes == 3 && start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

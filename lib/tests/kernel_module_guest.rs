@@ -17,8 +17,7 @@ const LISTS: [&str; 3] = ["/etc/modules-load.d", "/etc/modprobe.d", "/run/module
 
 /// Gives the test a host on which none of these modules is loaded and no boot loads any.
 fn enter(modules: &[&str]) {
-    // Never on the machine of whoever calls it by mistake.
-    assert!(Path::new("/payload/program").exists(), "this runs in a guest alone: make ipvs-kernel");
+    host::only_in_a_guest();
     for module in modules {
         let _ = Command::new("rmmod").arg(module).output();
         assert!(!is_loaded(module), "{module}");

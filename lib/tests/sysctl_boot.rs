@@ -11,8 +11,9 @@ mod parameters;
 mod boot;
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use boot::{BUSYBOX, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with};
+use boot::{BUSYBOX, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with, path};
 use serde_json::{Value, json};
 
 /// Files that are there, then tasks, one after the other; `4.` is net.ipv4, `c.` net.ipv4.conf, `6.` net.ipv6.conf.
@@ -185,6 +186,64 @@ fn try_rows(readers: &[&Reader], busybox: bool) {
     }
 }
 
+/// Files with a line for another parameter, a task, and that parameter with its value; the number of the line if the boot undoes it.
+type Neighbour =
+    (&'static str, &'static str, (&'static str, &'static str), (&'static str, &'static str), usize);
+
+const NEIGHBOURS: &[Neighbour] = &[
+    (
+        OWN,
+        "c.all.accept_redirects=1\n4.ip_forward=1\n",
+        ("4.ip_forward", "1"),
+        ("c.all.accept_redirects", "1"),
+        1,
+    ),
+    (OWN, "c.v0.forwarding=0\n", ("4.ip_forward", "1"), ("c.v0.forwarding", "0"), 0),
+    (
+        OWN,
+        "6.v0.addr_gen_mode=0\n6.all.addr_gen_mode=1\n",
+        ("6.all.addr_gen_mode", "1"),
+        ("6.v0.addr_gen_mode", "0"),
+        1,
+    ),
+    (BEFORE, "# why\nc.v0.forwarding=0\n", ("4.ip_forward", "1"), ("c.v0.forwarding", "0"), 2),
+    (BEFORE, "c.v0.forwarding=1\n", ("4.ip_forward", "1"), ("c.v0.forwarding", "1"), 0),
+    (BEFORE, "c.all.accept_redirects=1\n", ("c.all.forwarding", "1"), ("c.all.accept_redirects", "1"), 1),
+    (BEFORE, "6.v0.disable_ipv6=0\n", ("6.all.disable_ipv6", "1"), ("6.v0.disable_ipv6", "0"), 1),
+    (BEFORE, "6.v0.forwarding=0\n", ("6.all.forwarding", "1"), ("6.v0.forwarding", "0"), 1),
+    (BEFORE, "6.v0.addr_gen_mode=0\n", ("6.v0.stable_secret", "::1"), ("6.v0.addr_gen_mode", "0"), 1),
+    (
+        BEFORE,
+        "4.neigh.v0.retrans_time=200\n",
+        ("4.neigh.v0.retrans_time_ms", "3000"),
+        ("4.neigh.v0.retrans_time", "200"),
+        1,
+    ),
+    (AFTER, "c.v0.forwarding=0\n", ("4.ip_forward", "1"), ("c.v0.forwarding", "0"), 0),
+    (AFTER, "c.v0.rp_filter=2\n", ("c.default.rp_filter", "1"), ("c.v0.rp_filter", "2"), 0),
+];
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn lines_for_others_that_a_boot_undoes_by_ours_are_told_with_file_and_line() {
+    for (file, text, task, (name, value), line) in NEIGHBOURS {
+        let host = host_with(false, &[(file, text)]);
+        let settings = json!({full(task.0): task.1});
+        let answers = applied(&host, &[json!({"settings": settings, "sysctl_file": format!("/{OWN}")})]);
+        let (name, what) = (full(name), format!("{} line {line}", host.path(file).display()));
+        for reader in [&SYSTEMD, &PROCPS] {
+            let is = &boot::boot(&host, reader, &[path(&name)])[&path(&name)];
+            assert_eq!(is != value, *line > 0, "{file}: {text} leads to {is} by {}", reader.name);
+            let told = |warning: &&String| warning.contains(reader.name) && warning.contains("undoes");
+            let told: Vec<&String> = answers.warnings.iter().filter(told).collect();
+            let sentence =
+                format!("the next boot undoes {what}, as {} sets {name} to {is} too", full(task.0));
+            assert_eq!(told.len(), usize::from(*line > 0), "{file}: {text}: {told:?}");
+            assert!(told.iter().all(|warning| warning.starts_with(&sentence)), "{sentence}: {told:?}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs root: a boot mounts the files of its host"]
 fn a_boot_by_systemd_or_procps_leads_to_what_the_tasks_want_or_they_say_so() {
@@ -195,4 +254,41 @@ fn a_boot_by_systemd_or_procps_leads_to_what_the_tasks_want_or_they_say_so() {
 #[ignore = "needs root: a boot mounts the files of its host"]
 fn a_boot_by_busybox_leads_to_what_the_tasks_want_or_they_say_so() {
     try_rows(&[&BUSYBOX], true);
+}
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn busybox_gets_the_names_that_a_pattern_matches() {
+    let old = full("c.*.arp_ignore=2\nc.v0.arp_announce=2\n");
+    let host = host_with(true, &[(OWN, &old)]);
+    let file = format!("/{OWN}");
+    let task = |arguments: Value| {
+        let mut arguments = arguments;
+        arguments["sysctl_file"] = json!(file);
+        arguments
+    };
+    let settings = json!({"net.ipv4.conf.*.arp_ignore": 1, "net.ipv4.conf.lo.arp_ignore": 0});
+    let answers = applied(&host, &[task(json!({"settings": settings}))]);
+    assert!(answers.warnings.is_empty(), "{:?}", answers.warnings);
+    compare(&host, &answers, &[&BUSYBOX], "a pattern");
+    let stored = fs::read_to_string(host.path(OWN)).unwrap();
+    assert!(!stored.contains('*') && stored.contains("net.ipv4.conf.v0.arp_ignore=1"), "{stored}");
+    assert!(stored.contains("net.ipv4.conf.lo.arp_ignore=0"), "{stored}");
+
+    let gone = task(json!({"name": "net.ipv4.conf.*.arp_ignore", "state": "absent"}));
+    assert!(!host.sysctl(gone.clone()).apply().unwrap().plan.is_empty());
+    assert!(host.sysctl(gone).apply().unwrap().plan.is_empty());
+    assert_eq!(fs::read_to_string(host.path(OWN)).unwrap(), full("c.v0.arp_announce=2\n"));
+}
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn busybox_gets_names_where_the_kernel_is_not_set_too() {
+    let host = host_with(true, &[]);
+    let task = json!({
+        "name": "net.ipv4.conf.*.arp_ignore", "value": 1, "reload": false, "sysctl_file": format!("/{OWN}")
+    });
+    let report = host.sysctl(task).apply().unwrap();
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    assert!(fs::read_to_string(host.path(OWN)).unwrap().contains("net.ipv4.conf.lo.arp_ignore=1\n"));
 }

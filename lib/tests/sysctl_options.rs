@@ -33,12 +33,49 @@ fn a_list_of_settings_is_written_in_its_order() {
     // An order in which the second undoes the first does not become true.
     let settings = json!([{"net.ipv4.ip_forward": 1}, {"net.ipv4.conf.all.accept_redirects": 1}]);
     assert!(host.apply(json!({"settings": settings, "persist": false})));
+    set("net/ipv4/ip_forward", "0");
+    set("net/ipv4/conf/all/accept_redirects", "0");
+    let settings = json!([{"net.ipv4.conf.all.accept_redirects": 1}, {"net.ipv4.ip_forward": 1}]);
+    let error = host.refuse(json!({"settings": settings}));
+    assert!(
+        error.contains("net.ipv4.conf.all.accept_redirects: 1 was asked for and 0 is read back"),
+        "{error}"
+    );
     for wrong in [json!([{"a.b": 1, "c.d": 2}]), json!([{}]), json!([3]), json!("a.b")] {
         let error = refuse_arguments(json!({"settings": wrong}));
         assert!(error.contains("entry") || error.contains("invalid type"), "{error}");
     }
     assert!(refuse_arguments(json!({"settings": [{"a.b": 1}, {"a/b": 2}]})).contains("twice"));
     assert!(refuse_arguments(json!({"settings": ["a.b"]})).contains("its value is missing"));
+}
+
+#[test]
+fn what_changes_along_comes_after_the_order_that_was_given() {
+    let host = Host::new();
+    // The mode follows the secret, and the kernel refuses it before that.
+    let settings = json!([{"net.ipv6.conf.v0.stable_secret": "::1"}, {"net.ipv4.ip_default_ttl": 65}]);
+    assert!(host.apply(json!({"settings": settings, "sysctl_file": "/etc/sysctl.d/a.conf"})));
+    assert_eq!(kernel("net/ipv6/conf/v0/addr_gen_mode"), "2");
+}
+
+#[test]
+fn a_pattern_has_its_place_in_an_order() {
+    let host = Host::new();
+    set("net/ipv4/conf/v0/forwarding", "1");
+    let orders = |first: &str, second: &str| {
+        let value = |name: &str| u8::from(name == "net.ipv4.ip_forward");
+        let settings = json!([{first: value(first)}, {second: value(second)}]);
+        host.sysctl(json!({"settings": settings, "persist": false})).apply()
+    };
+    orders("net.ipv4.ip_forward", "net.ipv4.conf.v0*.forwarding").unwrap();
+    assert_eq!(
+        (kernel("net/ipv4/ip_forward"), kernel("net/ipv4/conf/v0/forwarding")),
+        ("1".into(), "0".into())
+    );
+    set("net/ipv4/ip_forward", "0");
+    set("net/ipv4/conf/v0/forwarding", "1");
+    let error = orders("net.ipv4.conf.v0*.forwarding", "net.ipv4.ip_forward").err().unwrap().sentence();
+    assert!(error.contains("is read back"), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use host::enter_host;
+use host::traced::Traced;
 use serde_json::{Value, json};
 
 const SYSCTL: &str = env!("CARGO_BIN_EXE_sysctl");
@@ -48,23 +49,13 @@ impl Seen {
     }
 }
 
-fn task() -> String {
-    json!({"settings": {"net.ipv4.ip_default_ttl": 65, "net.ipv4.conf.v0.rp_filter": 2}, "sysctl_file": FILE})
-        .to_string()
-}
-
-/// Runs the task under strace with these options; strace's own output goes to standard error.
-fn traced(options: &[&str]) -> Output {
-    let mut command = Command::new("strace");
-    command.args(options).arg(SYSCTL);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("strace is installed");
-    let _ = child.stdin.take().unwrap().write_all(task().as_bytes());
-    child.wait_with_output().unwrap()
+fn task() -> Traced {
+    let settings = json!({"net.ipv4.ip_default_ttl": 65, "net.ipv4.conf.v0.rp_filter": 2});
+    Traced { binary: SYSCTL, task: json!({"settings": settings, "sysctl_file": FILE}).to_string() }
 }
 
 fn trace(options: &[&str]) -> Vec<String> {
-    let output = traced(options);
+    let output = task().run(options);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stderr).unwrap().lines().map(ToOwned::to_owned).collect()
 }
@@ -102,6 +93,20 @@ fn a_parameter_is_written_in_one_write_and_only_if_it_differs() {
     assert!(writes(trace(&["-y", "-e", "trace=write"])).is_empty());
 }
 
+/// The default is to look into two files, and only one of them changes.
+#[test]
+fn the_kernels_directory_and_a_file_that_stays_are_opened_once() {
+    enter_host();
+    Seen::reset();
+    fs::OpenOptions::new().create(true).append(true).open("/etc/sysctl.conf").unwrap();
+    let task = json!({"name": "net.ipv4.ip_default_ttl", "value": 65}).to_string();
+    let output = Traced { binary: SYSCTL, task }.run(&["-e", "trace=open,openat,openat2"]);
+    let calls = String::from_utf8(output.stderr).unwrap();
+    let count = |name: &str| calls.lines().filter(|line| line.contains(name)).count();
+    assert_eq!(Seen::now().parameters[0], "65", "{calls}");
+    assert_eq!((count("\"/proc/sys\""), count("sysctl.conf\"")), (1, 1), "{calls}");
+}
+
 #[test]
 fn no_other_program_is_run() {
     enter_host();
@@ -116,30 +121,21 @@ fn no_other_program_is_run() {
 #[test]
 fn killed_at_any_instant_the_file_is_old_or_new_and_the_next_run_finishes() {
     enter_host();
-    let mut completed = false;
-    for call in 1..500 {
-        Seen::reset();
-        let inject = format!("inject=all:signal=SIGKILL:when={call}");
-        completed = traced(&["-f", "-e", "trace=all", "-e", &inject]).status.success();
+    task().each_kill(Seen::reset, |call| {
         let file = Seen::now().file;
-        assert!(file == OLD || file == NEW, "call {call}: {file:?}");
-        assert!(leftovers().iter().all(|name| !name.ends_with(".conf")), "call {call}: {:?}", leftovers());
+        assert!(file == OLD || file == NEW, "{call}: {file:?}");
+        assert!(leftovers().iter().all(|name| !name.ends_with(".conf")), "{call}: {:?}", leftovers());
         trace(&["-e", "trace=none"]);
-        assert_eq!(Seen::now(), Seen::after(), "call {call}");
-        assert_eq!(leftovers(), [""; 0], "call {call}");
-        if completed {
-            break;
-        }
-    }
-    assert!(completed, "the task has fewer system calls than were tried");
+        assert_eq!(Seen::now(), Seen::after(), "{call}");
+        assert_eq!(leftovers(), [""; 0], "{call}");
+    });
 }
 
 /// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is.
 #[test]
 fn whatever_system_call_fails_the_answer_is_true() {
     enter_host();
-    let mut failures = 0;
-    for call in [
+    let calls = [
         "openat2",
         "openat",
         "read",
@@ -154,20 +150,11 @@ fn whatever_system_call_fails_the_answer_is_true() {
         "unlinkat",
         "newfstatat",
         "fcntl",
-    ] {
-        for error in ["EIO", "EINTR", "EACCES"] {
-            for number in 1..100 {
-                Seen::reset();
-                let inject = format!("inject={call}:error={error}:when={number}");
-                let output = traced(&["-qq", "-e", &format!("trace={call}"), "-e", &inject]);
-                let trace = String::from_utf8_lossy(&output.stderr).into_owned();
-                if !trace.contains("(INJECTED)") {
-                    break;
-                }
-                failures += u32::from(answered_truly(&output, &format!("{call} {number}: {error}\n{trace}")));
-            }
-        }
-    }
+    ];
+    let mut failures = 0;
+    task().each_refusal(&calls, &["EIO", "EINTR", "EACCES"], Seen::reset, |output, case| {
+        failures += u32::from(answered_truly(output, case));
+    });
     assert!(failures > 50, "{failures} failures are few");
 }
 
@@ -186,6 +173,21 @@ fn answered_truly(output: &Output, case: &str) -> bool {
 }
 
 #[test]
+fn a_run_waits_for_another_that_holds_the_lock_and_goes_on_when_that_ends() {
+    enter_host();
+    Seen::reset();
+    let lock = lvs_host::file::Lock::on("sysctl").unwrap();
+    let mut run = Command::new(SYSCTL).arg(task().task).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(run.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(Seen::now(), Seen::before());
+    drop(lock);
+    let answer: Value = serde_json::from_slice(&run.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(answer["changed"], json!(true), "{answer}");
+    assert_eq!(Seen::now(), Seen::after());
+}
+
+#[test]
 fn a_full_disk_leaves_everything_as_it_was() {
     enter_host();
     Seen::reset();
@@ -193,7 +195,7 @@ fn a_full_disk_leaves_everything_as_it_was() {
     let page = [0_u8; 4096];
     while filler.write_all(&page).is_ok() {}
     let mut child = Command::new(SYSCTL).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(task().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(task().task.as_bytes()).unwrap();
     let answer: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     assert!(answer["msg"].as_str().unwrap().contains("No space left on device"), "{answer}");
     assert_eq!(answer["changed"], json!(false));
@@ -205,7 +207,7 @@ fn a_full_disk_leaves_everything_as_it_was() {
 fn a_file_beyond_the_limit_of_its_size_is_an_error_and_kills_nobody() {
     enter_host();
     Seen::reset();
-    let script = format!("ulimit -f 0; exec {SYSCTL} '{}'", task());
+    let script = format!("ulimit -f 0; exec {SYSCTL} '{}'", task().task);
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(answer["msg"].as_str().unwrap().contains("File too large"), "{answer}");
@@ -218,6 +220,6 @@ fn an_answer_that_nobody_gets_is_no_success() {
     enter_host();
     Seen::reset();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status = Command::new(SYSCTL).arg(task()).stdout(full).status().unwrap();
+    let status = Command::new(SYSCTL).arg(task().task).stdout(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
 }

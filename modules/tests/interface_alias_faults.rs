@@ -5,14 +5,17 @@
 
 mod host;
 
+use std::cell::Cell;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use host::enter_host;
+use host::traced::{Traced, run};
 use serde_json::{Value, json};
 
 const MODULE: &str = env!("CARGO_BIN_EXE_interface_alias");
+const PROMOTE: &str = "/proc/sys/net/ipv4/conf/v0/promote_secondaries";
 
 fn ip(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
@@ -23,10 +26,11 @@ fn ip(arguments: &str) -> String {
 /// Gives v0 a primary address with a default route that needs it, and a sibling: what the task must not lose.
 fn reset() {
     ip("-4 address flush dev v0");
-    ip("address add 192.0.2.1/24 dev v0 label v0:1");
+    // The next run of a killed one gives it the usual broadcast address, whatever it had.
+    ip("address add 192.0.2.1/24 brd + dev v0 label v0:1");
     ip("address add 192.0.2.2/24 dev v0");
     ip("route replace default via 192.0.2.254 src 192.0.2.2");
-    std::fs::write("/proc/sys/net/ipv4/conf/v0/promote_secondaries", "0").unwrap();
+    std::fs::write(PROMOTE, "0").unwrap();
 }
 
 /// Returns the addresses of v0, with labels, sorted, whichever is the primary.
@@ -42,20 +46,13 @@ fn task() -> Value {
     json!({"name": "v0", "aliases": [{"address": "192.0.2.1/24", "label": "9"}, {"address": "192.0.2.3/24"}]})
 }
 
-fn run(command: &mut Command, task: &Value) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(task.to_string().as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-/// Runs a task under strace with these options; strace's own output goes to standard error.
+/// Runs a task under strace with these options.
 fn traced(options: &[&str], task: &Value) -> Output {
-    run(Command::new("strace").args(options).arg(MODULE), task)
+    Traced { binary: MODULE, task: task.to_string() }.run(options)
 }
 
 fn plain() -> Value {
-    serde_json::from_slice(&run(&mut Command::new(MODULE), &task()).stdout).unwrap()
+    serde_json::from_slice(&run(&mut Command::new(MODULE), &task().to_string()).stdout).unwrap()
 }
 
 #[test]
@@ -64,21 +61,18 @@ fn killed_at_any_instant_no_address_is_missing_and_the_next_run_finishes() {
     reset();
     assert_eq!(plain()["changed"], json!(true));
     let after = addresses();
-    let mut completed = false;
-    for call in 1..500 {
-        reset();
-        let inject = format!("inject=all:signal=SIGKILL:when={call}");
-        completed = traced(&["-f", "-e", "trace=all", "-e", &inject], &task()).status.success();
+    let is_switched = || std::fs::read_to_string(PROMOTE).unwrap() == "1\n";
+    let was_left_switched = Cell::new(false);
+    Traced { binary: MODULE, task: task().to_string() }.each_kill(reset, |call| {
         let left = addresses();
-        assert!(left.contains("192.0.2.1/") && left.contains("192.0.2.2/24"), "call {call}: {left}");
-        assert!(ip("route show default").contains("via 192.0.2.254"), "call {call}");
+        was_left_switched.set(was_left_switched.get() || is_switched());
+        assert!(left.contains("192.0.2.1/") && left.contains("192.0.2.2/24"), "{call}: {left}");
+        assert!(ip("route show default").contains("via 192.0.2.254"), "{call}");
         let answer = plain();
-        assert_eq!(addresses(), after, "call {call}: {answer}");
-        if completed {
-            break;
-        }
-    }
-    assert!(completed, "the task has fewer system calls than were tried");
+        assert_eq!(addresses(), after, "{call}: {answer}");
+        assert!(!is_switched(), "{call}: promote_secondaries is on");
+    });
+    assert!(was_left_switched.get(), "a kill leaves promote_secondaries on, which the next run knows");
 }
 
 /// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is, or that
@@ -90,8 +84,7 @@ fn whatever_system_call_fails_the_answer_is_true() {
     let before = addresses();
     assert_eq!(plain()["changed"], json!(true));
     let after = addresses();
-    let mut failures = 0;
-    for call in [
+    let calls = [
         "socket",
         "bind",
         "setsockopt",
@@ -101,35 +94,24 @@ fn whatever_system_call_fails_the_answer_is_true() {
         "epoll_ctl",
         "flock",
         "openat",
-    ] {
-        for error in ["EIO", "ENOBUFS", "EPERM"] {
-            for number in 1..40 {
-                reset();
-                let inject = format!("inject={call}:error={error}:when={number}");
-                let output = traced(&["-qq", "-e", &format!("trace={call}"), "-e", &inject], &task());
-                let trace = String::from_utf8_lossy(&output.stderr).into_owned();
-                if !trace.contains("(INJECTED)") {
-                    break;
-                }
-                let case = format!("{call} {number}: {error}\n{trace}");
-                let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else {
-                    assert!(!output.status.success() && addresses() == before, "{case}");
-                    continue;
-                };
-                let failed = answer["failed"] == json!(true);
-                failures += u32::from(failed);
-                let now = addresses();
-                match (failed, answer["changed"] == json!(true)) {
-                    (false, _) => assert_eq!(now, after, "{case}\n{answer}"),
-                    (true, false) => assert_eq!(now, before, "{case}\n{answer}"),
-                    (true, true) => assert!(
-                        answer["msg"].as_str().unwrap().contains("could not be undone"),
-                        "{case}\n{answer}"
-                    ),
-                }
+    ];
+    let mut failures = 0;
+    let task = Traced { binary: MODULE, task: task().to_string() };
+    task.each_refusal(&calls, &["EIO", "ENOBUFS", "EPERM"], reset, |output, case| {
+        let Ok(answer) = serde_json::from_slice::<Value>(&output.stdout) else {
+            return assert!(!output.status.success() && addresses() == before, "{case}");
+        };
+        let failed = answer["failed"] == json!(true);
+        failures += u32::from(failed);
+        let now = addresses();
+        match (failed, answer["changed"] == json!(true)) {
+            (false, _) => assert_eq!(now, after, "{case}\n{answer}"),
+            (true, false) => assert_eq!(now, before, "{case}\n{answer}"),
+            (true, true) => {
+                assert!(answer["msg"].as_str().unwrap().contains("could not be undone"), "{case}\n{answer}");
             }
         }
-    }
+    });
     assert!(failures > 20, "{failures} failures are few");
 }
 
@@ -215,10 +197,10 @@ fn check_mode_needs_no_privilege() {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy);
     let mut task = task();
-    let refused: Value = serde_json::from_slice(&run(&mut command, &task).stdout).unwrap();
+    let refused: Value = serde_json::from_slice(&run(&mut command, &task.to_string()).stdout).unwrap();
     assert!(refused["msg"].as_str().unwrap().contains("this needs root"), "{refused}");
     task["_ansible_check_mode"] = json!(true);
-    let predicted: Value = serde_json::from_slice(&run(&mut command, &task).stdout).unwrap();
+    let predicted: Value = serde_json::from_slice(&run(&mut command, &task.to_string()).stdout).unwrap();
     assert_eq!(predicted["changed"], json!(true), "{predicted}");
     assert_eq!(predicted["changes"], plain()["changes"]);
 }

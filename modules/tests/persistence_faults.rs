@@ -5,12 +5,13 @@
 
 mod host;
 
+use std::cell::RefCell;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use host::enter_host;
+use host::traced::Traced;
 use serde_json::{Value, json};
 
 const MODULE: &str = env!("CARGO_BIN_EXE_interface_alias");
@@ -27,8 +28,11 @@ fn enter() {
         assert!(Command::new("mount").args(mount).status().unwrap().success());
     }
     fs::create_dir("/etc/network/interfaces.d").unwrap();
-    fs::write("/etc/network/interfaces", "source /etc/network/interfaces.d/*\niface v0 inet manual\n")
-        .unwrap();
+    fs::write(
+        "/etc/network/interfaces",
+        "auto v0\nsource /etc/network/interfaces.d/*\niface v0 inet manual\n",
+    )
+    .unwrap();
 }
 
 /// Everything that the task may change: the address, our file, ifupdown's state and the state of the alias.
@@ -65,19 +69,19 @@ impl Seen {
     }
 }
 
-/// Runs the task under strace with these options; strace's own output goes to standard error.
-fn traced(options: &[&str]) -> Output {
-    let mut command = Command::new("strace");
-    command.args(options).arg(MODULE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("strace is installed");
-    let task = json!({"name": "v0:1", "address": "192.0.2.10/32", "persist": "auto"}).to_string();
-    let _ = child.stdin.take().unwrap().write_all(task.as_bytes());
-    child.wait_with_output().unwrap()
+fn task() -> Traced {
+    task_to("present")
+}
+
+/// Returns the task that has the alias present or absent.
+fn task_to(state: &str) -> Traced {
+    let task = json!({"name": "v0:1", "address": "192.0.2.10/32", "persist": "auto", "state": state});
+    Traced { binary: MODULE, task: task.to_string() }
 }
 
 /// Carries the task out and returns what is there then.
 fn completed() -> Seen {
-    let output = traced(&["-e", "trace=none"]);
+    let output = task().run(&["-e", "trace=none"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     Seen::now()
 }
@@ -94,26 +98,46 @@ fn killed_at_any_instant_each_file_is_old_or_new_and_the_next_run_finishes() {
     let before = Seen::reset();
     let after = completed();
     assert!(after.address && after.file.is_some() && after.alias.is_some() && after.state != before.state);
-    let mut is_over = false;
-    for call in 1..500 {
-        Seen::reset();
-        let inject = format!("inject=all:signal=SIGKILL:when={call}");
-        is_over = traced(&["-f", "-e", "trace=all", "-e", &inject]).status.success();
-        let left = Seen::now();
-        assert!([&before.file, &after.file].contains(&&left.file), "call {call}: {left:?}");
-        assert!([&before.state, &after.state].contains(&&left.state), "call {call}: {left:?}");
-        assert!([&before.alias, &after.alias].contains(&&left.alias), "call {call}: {left:?}");
-        assert!(
-            left.address || left.file.is_none(),
-            "call {call}: stored, though the kernel has not taken it"
-        );
-        assert_eq!(completed(), after, "call {call}");
-        assert_eq!(drafts(), [""; 0], "call {call}");
-        if is_over {
-            break;
-        }
-    }
-    assert!(is_over, "the task has fewer system calls than were tried");
+    task().each_kill(
+        || drop(Seen::reset()),
+        |call| {
+            let left = Seen::now();
+            assert!([&before.file, &after.file].contains(&&left.file), "{call}: {left:?}");
+            assert!([&before.state, &after.state].contains(&&left.state), "{call}: {left:?}");
+            assert!([&before.alias, &after.alias].contains(&&left.alias), "{call}: {left:?}");
+            assert!(
+                left.address || left.file.is_none(),
+                "{call}: stored, though the kernel has not taken it"
+            );
+            assert_eq!(completed(), after, "{call}");
+            assert_eq!(drafts(), [""; 0], "{call}");
+        },
+    );
+}
+
+#[test]
+fn a_removal_that_is_killed_at_any_instant_is_finished_by_the_next() {
+    enter();
+    let before = Seen::reset();
+    let lefts = RefCell::new(Vec::new());
+    task_to("absent").each_kill(
+        || {
+            Seen::reset();
+            completed();
+        },
+        |call| {
+            let left = Seen::now();
+            assert!(left.address || left.file.is_none(), "{call}: {left:?}");
+            let output = task_to("absent").run(&["-e", "trace=none"]);
+            assert!(output.status.success(), "{call}: {}", String::from_utf8_lossy(&output.stdout));
+            assert_eq!(Seen::now(), before, "{call}, which left {left:?}");
+            assert_eq!(drafts(), [""; 0], "{call}");
+            if !lefts.borrow().contains(&left) {
+                lefts.borrow_mut().push(left);
+            }
+        },
+    );
+    assert!(lefts.borrow().len() > 3, "{lefts:?}");
 }
 
 /// Whichever call fails, once, the answer is true: success means that all is set, failure that nothing is.
@@ -122,8 +146,7 @@ fn whatever_system_call_fails_the_answer_is_true() {
     enter();
     let before = Seen::reset();
     let after = completed();
-    let mut failures = 0;
-    for call in [
+    let calls = [
         "openat",
         "read",
         "write",
@@ -135,32 +158,25 @@ fn whatever_system_call_fails_the_answer_is_true() {
         "fchmod",
         "unlinkat",
         "fcntl",
-    ] {
-        for error in ["EIO", "ENOSPC"] {
-            for number in 1..100 {
-                Seen::reset();
-                let inject = format!("inject={call}:error={error}:when={number}");
-                let trace = format!("trace={call}");
-                let output = traced(&["-qq", "-y", "-e", &trace, "-e", &inject]);
-                let calls = String::from_utf8_lossy(&output.stderr);
-                let Some(injected) = calls.lines().find(|line| line.contains("(INJECTED)")) else { break };
-                // What tokio writes to wake itself cannot fail.
-                if call == "write" && !injected.contains("lvs-host-draft") {
-                    continue;
-                }
-                let case = format!("{call} {number}: {error}: {}", String::from_utf8_lossy(&output.stdout));
-                let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-                let failed = answer["failed"] == json!(true);
-                if answer.is_null() {
-                    assert!(!output.status.success(), "{case}");
-                } else {
-                    assert_eq!(Seen::now(), if failed { before.clone() } else { after.clone() }, "{case}");
-                    assert!(!failed || answer["changed"] == json!(false), "{case}");
-                }
-                failures += u32::from(failed);
-            }
+    ];
+    let mut failures = 0;
+    let reset = || drop(Seen::reset());
+    task().each_refusal(&calls, &["EIO", "ENOSPC"], reset, |output, case| {
+        let refused = case.lines().find(|line| line.contains("(INJECTED)")).unwrap();
+        // What tokio writes to wake itself cannot fail.
+        if refused.starts_with("write(") && !refused.contains("lvs-host-draft") {
+            return;
         }
-    }
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let failed = answer["failed"] == json!(true);
+        if answer.is_null() {
+            assert!(!output.status.success(), "{case}");
+        } else {
+            assert_eq!(Seen::now(), if failed { before.clone() } else { after.clone() }, "{case}\n{answer}");
+            assert!(!failed || answer["changed"] == json!(false), "{case}\n{answer}");
+        }
+        failures += u32::from(failed);
+    });
     assert!(failures > 20, "{failures} failures are few");
     assert!(Path::new(FILE).parent().unwrap().exists());
 }

@@ -142,13 +142,16 @@ options:
         any change of the interface's files, with C(networkctl reconfigure), with the start of a newer systemd-networkd, with C(nmcli
         device reapply), C(nmcli connection up), C(netplan apply), C(ifdown) of the interface, and when keepalived starts that has it
         in its configuration.
-      - V(auto) finds the manager of the interface. That there is none, or more than one, is an error. For C(lo), which
-        systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
+      - V(auto) finds the manager that has brought the interface up; a stanza of ifupdown counts by itself only where no other manager
+        has, and ifupdown is there. That there is none, or more than one, is an error, but O(state=absent) removes what any of them
+        has. For C(lo), which systemd-networkd, Netplan and NetworkManager leave alone, it is the manager of the other interfaces.
       - What reads the files takes the names of the interface and the label for names only if they have letters, digits and C(_.-:@+) alone;
         others are refused, except with V(networkmanager), whose files have no names. O(state=absent) takes any.
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
-        32. ifupdown2 (Proxmox) and ifupdown-ng (Alpine), which read these files in ways of their own, are refused.
+        32. An interface that C(auto) does not start, as with C(allow-hotplug), keeps its way of starting, and the alias comes with it;
+        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine),
+        which read these files in ways of their own, are refused.
       - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
         its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
       - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
@@ -157,6 +160,8 @@ options:
       - V(networkmanager) adds a line to the profile that the interface uses, and has NetworkManager load that, which sets nothing. It
         keeps no labels.
       - What a manager cannot keep is an error before anything is changed. A file of ours is removed with its last address.
+      - Where something is to be stored or removed, the manager's own reader reads the files as they are to be, in check mode too, if it
+        has one. What it takes now and would not take then is an error. What it does not take already is a warning.
       - What an earlier version stored where it puts the next boot at risk is warned of by every run, and O(state=absent) removes it.
     type: str
     choices: [none, auto, ifupdown, networkd, netplan, networkmanager]
@@ -166,6 +171,7 @@ options:
       - For how many seconds to wait for an interface that is not there yet.
     type: int
     default: 0
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - Without O(persist) the address is the running kernel's alone.
   - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other

@@ -86,6 +86,7 @@ options:
   netns:
     description: The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
     type: str
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - All of it is the running kernel's alone, and gone after a boot. Have the play run again after one.
   - A daemon that runs takes no other settings, so it is stopped and started to be changed. A failure starts it as it was.

@@ -47,6 +47,7 @@ options:
       - With V(false) files are left alone.
     type: bool
     default: true
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - A container shares the kernel of its host and cannot load anything. The task is refused there; load the module on the host.
   - That another file has a boot load a module which is to be absent is said in a warning.

@@ -119,6 +119,7 @@ options:
       - Only for values that are one number from 0 on, and not for patterns.
     type: bool
     default: false
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - A parameter that can be written and not read, such as C(net.ipv4.route.flush), is an act. It is done last, always reported as
     changed, and never stored or undone.
@@ -126,6 +127,8 @@ notes:
     parameters change others. So a new line is added where it neither undoes another one nor is undone, and one of the task's lines that a boot would undo
     is moved. A file that already boots to what is wanted is not rewritten. What cannot be reached so is told in a warning with file
     and line.
+  - A pattern is stored as it is, so that a boot sets interfaces that come later too. Where BusyBox boots, whose sysctl does not know patterns,
+    the names that it matches are stored in its place; run the task again when an interface has been added.
   - What cannot be taken back, like C(disable_ipv6=1), which removes addresses, or C(kernel.modules_disabled=1), is written when all else has
     gone well.
   - A warning tells that C(arp_ignore) and C(arp_announce) have no effect on C(lo) or C(default) alone.

@@ -173,6 +173,7 @@ options:
       - The network namespace to work in, by the name that C(ip netns) gave it or by a path that begins with C(/).
       - Not with O(persist), as a boot makes no such namespace.
     type: str
+extends_documentation_fragment: [lvs.host.runner]
 notes:
   - Without O(persist) the table is the running kernel's alone, and gone after a boot.
   - With it, the services that such tasks named are kept as they are then, with the real servers that such tasks named; what V(drained) does

@@ -14,12 +14,16 @@ import re
 import secrets
 import shlex
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.lvs.host.plugins.plugin_utils import script
 from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output
 from ansible_collections.lvs.host.plugins.plugin_utils.binary import read_binaries
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure, printable
-from ansible_collections.lvs.host.plugins.plugin_utils.master import is_ssh, prefer_master
+from ansible_collections.lvs.host.plugins.plugin_utils.multiplex import is_ssh, multiplexed
+
+# Variables of the inventory or of a play, and what they are where nobody sets them.
+SETTINGS = {'lvs_host_upload': 'auto', 'lvs_host_multiplex': True}
 
 
 class Runner(ActionBase):
@@ -40,16 +44,16 @@ class Runner(ActionBase):
         self._supports_async = True  # refused below, with the reason
         result = super().run(tmp, task_vars)
         try:
-            result.update(self._answer(task_vars or {}))
+            may_upload, multiplex = self._settings(task_vars or {})
+            with multiplexed(self._connection, multiplex, script.STARTED.encode(), self._display):
+                result.update(self._answer(may_upload))
         except Failure as failure:
             result.update(failure.result())
         return result
 
-    def _answer(self, task_vars):
+    def _answer(self, may_upload):
         if self._task.async_val:
             raise Failure(f'cannot run {self.BINARY} with async, which needs Python on the target: a task takes milliseconds, so remove async and poll')
-        prefer_master(self._connection, script.STARTED.encode(), self._display)
-        may_upload = self._may_upload(task_vars)
         binaries = read_binaries(self.BINARY)
         arguments = self._arguments()
         self._word = secrets.token_hex(8)
@@ -71,12 +75,15 @@ class Runner(ActionBase):
             raise Failure(f'cannot get an answer from {self.BINARY}, which may have changed something: it {output.describe()}', **output.details())
         return answer
 
-    def _may_upload(self, task_vars):
-        """Returns whether this collection may put binaries on the target."""
-        choice = self._templar.template(task_vars.get('lvs_host_upload', 'auto'))
-        if choice not in ('auto', 'never'):
-            raise Failure(f'cannot use lvs_host_upload {choice}: it is auto or never')
-        return choice == 'auto'
+    def _settings(self, task_vars):
+        """Returns whether this collection may put binaries on the target, and whether it may use an ssh connection's master."""
+        upload, multiplex = (self._templar.template(task_vars.get(name, default)) for name, default in SETTINGS.items())
+        if upload not in ('auto', 'never'):
+            raise Failure(f'cannot use lvs_host_upload {upload}: it is auto or never')
+        try:
+            return upload == 'auto', boolean(multiplex)
+        except TypeError as error:
+            raise Failure(f'cannot use lvs_host_multiplex {multiplex}: it is true or false') from error
 
     def _look(self, binaries, may_upload, arguments):
         directories = [script.PACKAGED] + ([self._cache()] if may_upload else [])

@@ -61,15 +61,20 @@ impl<'de> Deserialize<'de> for Number {
 
 /// Returns the truth value of what Ansible takes for one (its BOOLEANS_TRUE and BOOLEANS_FALSE).
 fn truth(value: &Value) -> Option<bool> {
-    let text = match value {
-        Value::Bool(truth) => return Some(*truth),
-        Value::String(text) => text.to_lowercase(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    match text.as_str() {
-        "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),
-        "n" | "no" | "off" | "0" | "false" | "f" | "0.0" => Some(false),
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(word) => truth_of(word),
+        Value::Number(number) => truth_of(number.to_string().trim_end_matches(".0")),
+        _ => None,
+    }
+}
+
+/// Returns the truth value of a word that Ansible takes for one.
+pub(crate) fn truth_of(word: &str) -> Option<bool> {
+    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
+    match word {
+        _ if is_one_of(&["y", "yes", "on", "1", "true", "t"]) => Some(true),
+        _ if is_one_of(&["n", "no", "off", "0", "false", "f"]) => Some(false),
         _ => None,
     }
 }

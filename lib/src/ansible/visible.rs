@@ -2,20 +2,27 @@
 
 use serde_json::Value;
 
-/// Returns an answer with each sign that a terminal would obey as its escape, such as `\u{1b}`; line breaks and tabs stay.
-pub(super) fn of(value: Value) -> Value {
+/// Puts in place of each sign that a terminal would obey its escape, such as `\u{1b}`; line breaks and tabs stay.
+pub(super) fn make(value: &mut Value) {
     match value {
-        Value::String(text) => Value::String(escape(text)),
-        Value::Array(values) => values.into_iter().map(of).collect(),
-        Value::Object(entries) => entries.into_iter().map(|(key, value)| (escape(key), of(value))).collect(),
-        other => other,
+        Value::String(text) if !is_plain(text) => *text = escaped(text),
+        Value::Array(values) => values.iter_mut().for_each(make),
+        Value::Object(entries) => {
+            entries.values_mut().for_each(make);
+            if !entries.keys().all(|key| is_plain(key)) {
+                *entries = std::mem::take(entries).into_iter().map(|(key, it)| (escaped(&key), it)).collect();
+            }
+        }
+        _ => {}
     }
 }
 
-fn escape(text: String) -> String {
-    if !text.contains(is_obeyed) {
-        return text;
-    }
+/// Returns whether there is nothing to escape; most is of ASCII, where that is seen at once.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || !text.contains(is_obeyed)
+}
+
+fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() + 8);
     for sign in text.chars() {
         if is_obeyed(sign) {
@@ -43,8 +50,9 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_is_shown_and_all_else_stays() {
-        let answer = json!({"a\u{1b}[2J": ["\u{7}\r\u{9b}31m\u{7f}", {"b": "\u{202e}\u{2066}\u{200f}"}], "c": [1, true, null, "ü\t\n\\x"]});
+        let mut answer = json!({"a\u{1b}[2J": ["\u{7}\r\u{9b}31m\u{7f}", {"b": "\u{202e}\u{2066}\u{200f}"}], "c": [1, true, null, "ü\t\n\\x"]});
         let shown = json!({"a\\u{1b}[2J": ["\\u{7}\\r\\u{9b}31m\\u{7f}", {"b": "\\u{202e}\\u{2066}\\u{200f}"}], "c": [1, true, null, "ü\t\n\\x"]});
-        assert_eq!(of(answer), shown);
+        make(&mut answer);
+        assert_eq!(answer, shown);
     }
 }

@@ -1,9 +1,9 @@
 //! Runs take turns, by locks that no other user can hold.
 
 use std::fs::{File, TryLockError, read_to_string};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -58,6 +58,19 @@ impl Lock {
         self.take(PATIENCE)
     }
 
+    /// Returns what a run noted that was killed while it held this lock; nothing after one that has ended.
+    pub fn left(&self) -> Result<String> {
+        let mut text = String::new();
+        (&self.file).read_to_string(&mut text).map_err(Error::path("read", &self.place))?;
+        Ok(text)
+    }
+
+    /// Returns where to note what another run has to put right if this one is killed.
+    pub(crate) fn notes(&self) -> Result<Notes> {
+        let file = self.file.try_clone().map_err(Error::path("open", &self.place))?;
+        Ok(Notes { file, place: self.place.clone() })
+    }
+
     fn take(&mut self, patience: Duration) -> Result<()> {
         let end = Instant::now() + patience;
         while !self.is_held {
@@ -76,6 +89,21 @@ impl Lock {
             }
         }
         Ok(())
+    }
+}
+
+/// What is noted in the file of a lock, which goes with the run that holds that.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    file: File,
+    place: PathBuf,
+}
+
+impl Notes {
+    /// Notes this and nothing else.
+    pub(crate) fn set(&self, text: &str) -> Result<()> {
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(text.as_bytes(), 0));
+        written.map_err(Error::path("write", &self.place))
     }
 }
 

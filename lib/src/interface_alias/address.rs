@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Serialize, Serializer};
 
 use super::label::Label;
+use super::scope;
 use crate::Result;
 
 /// Who adds an address, as IFA_PROTO keeps it since Linux 5.18: we do. The number is nobody else's in iproute2's lists.
@@ -140,9 +141,9 @@ pub(super) fn broadcast(address: IpAddr, prefix: u8) -> Option<Ipv4Addr> {
 /// Returns the scope that the kernel gives an IPv6 address (ipv6_addr_scope in net/ipv6.h) and ip(8) an IPv4 one.
 fn scope(address: IpAddr) -> u8 {
     match address {
-        address if address.is_loopback() => 254,
-        IpAddr::V6(address) if address.is_unicast_link_local() => 253,
-        IpAddr::V6(address) if address.segments()[0] & 0xffc0 == 0xfec0 => 200,
+        address if address.is_loopback() => scope::HOST,
+        IpAddr::V6(address) if address.is_unicast_link_local() => scope::LINK,
+        IpAddr::V6(address) if address.segments()[0] & 0xffc0 == 0xfec0 => scope::SITE,
         _ => 0,
     }
 }
@@ -168,21 +169,7 @@ fn label_text<S: Serializer>(label: &Option<OsString>, serializer: S) -> Result<
 }
 
 fn scope_word<S: Serializer>(scope: &u8, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Scope(*scope))
-}
-
-struct Scope(u8);
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("global"),
-            200 => f.write_str("site"),
-            253 => f.write_str("link"),
-            254 => f.write_str("host"),
-            other => write!(f, "{other}"),
-        }
-    }
+    serializer.collect_str(&scope::Shown(*scope))
 }
 
 /// The attributes as ip(8) prints them, to follow the address: `/24 brd 192.0.2.255 scope global eth0:1`.
@@ -199,7 +186,7 @@ impl fmt::Display for Address {
         if let Some(broadcast) = set.broadcast {
             write!(f, " brd {broadcast}")?;
         }
-        write!(f, " scope {}", Scope(set.scope))?;
+        write!(f, " scope {}", scope::Shown(set.scope))?;
         for (is_set, word) in [
             (set.dynamic, "dynamic"),
             (set.deprecated, "deprecated"),

@@ -31,12 +31,12 @@ impl Length {
     }
 
     fn bits(self, address: IpAddr) -> Result<u8> {
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let most = longest(address);
         match self {
             Self::Bits(0) => Err(Error::invalid(format!(
                 "cannot use prefix 0 for {address}: it would make every address local; give 1 to {most}"
             ))),
-            Self::Bits(bits) if bits > most => {
+            Self::Bits(bits) if bits > most.into() => {
                 Err(Error::invalid(format!("cannot use prefix {bits} for {address}: it must be 1 to {most}")))
             }
             Self::Mask(mask) if address.is_ipv6() => Err(Error::invalid(format!(
@@ -53,6 +53,18 @@ impl Length {
             Self::Bits(bits) => Ok(bits as u8),
         }
     }
+}
+
+/// Returns an address and its prefix length as files have them: `192.0.2.10/24`.
+pub(super) fn stored(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    let address: IpAddr = address.trim().parse().ok()?;
+    Some((address, prefix.trim().parse().ok().filter(|prefix| *prefix <= longest(address))?))
+}
+
+/// Returns the length of a prefix that is one address.
+fn longest(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// Returns the prefix length that the options netmask and prefix give.
@@ -85,7 +97,7 @@ impl Cidr {
                     "cannot add {address}: address says prefix {one} and netmask or prefix says {other}; give one of them"
                 )));
             }
-            (None, None) if host => Some(if address.is_ipv4() { 32 } else { 128 }),
+            (None, None) if host => Some(longest(address)),
             (one, other) => one.or(other),
         };
         usable(address, prefix)?;

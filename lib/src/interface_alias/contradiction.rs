@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::label::Label;
-use super::options::Wish;
+use super::wish::Wish;
 use crate::{Error, Result};
 
 /// Returns the same wishes if no address is wanted twice, and nothing both present and absent.

@@ -10,6 +10,7 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use super::address::{Address, Attributes, OURS, Status};
 use super::item::{Addresses, Alias};
 use super::message;
+use crate::file::{Lock, Notes};
 use crate::netlink::{Connection, Link, Message, Operation, errno};
 use crate::{Error, Result};
 
@@ -21,22 +22,44 @@ const TRIES: usize = 20;
 
 /// A connection to the kernel.
 #[derive(Debug)]
-pub(super) struct Kernel(Connection);
+pub(super) struct Kernel {
+    connection: Connection,
+    /// Where it is noted what is switched for a moment.
+    notes: Option<Notes>,
+}
 
 impl Kernel {
     /// Returns a connection in the network namespace of this thread.
     pub(super) fn connect() -> Result<Self> {
-        Connection::open(NETLINK_ROUTE).map(Self).map_err(Error::io("connect to", "the kernel by netlink"))
+        let connection = Connection::open(NETLINK_ROUTE);
+        let connection = connection.map_err(Error::io("connect to", "the kernel by netlink"))?;
+        Ok(Self { connection, notes: None })
+    }
+
+    /// Returns the same connection, for a run that holds `lock`; puts right first what one that was killed left switched.
+    pub(super) fn with_lock(self, lock: &Lock) -> Result<Self> {
+        for interface in lock.left()?.lines() {
+            if let Some(link) = self.link(interface)?.filter(|link| link.promotes_secondaries) {
+                self.promote_secondaries(&link, false)?;
+            }
+        }
+        let notes = lock.notes()?;
+        notes.set("")?;
+        Ok(Self { notes: Some(notes), ..self })
+    }
+
+    fn note(&self, text: &str) -> Result<()> {
+        self.notes.as_ref().map_or(Ok(()), |notes| notes.set(text))
     }
 
     /// Carries out a request.
     fn act(&self, act: &'static str, object: impl Into<String>, message: Message, flags: u16) -> Result<()> {
-        self.0.ask(message, flags).map(drop).map_err(Error::io(act, object))
+        self.connection.ask(message, flags).map(drop).map_err(Error::io(act, object))
     }
 
     /// Returns the interface called `name`, by its own name or another, if there is one.
     pub(super) fn link(&self, name: &str) -> Result<Option<Link>> {
-        match self.0.ask(Link::request(name), 0) {
+        match self.connection.ask(Link::request(name), 0) {
             Ok(answer) => Ok(answer.messages.first().and_then(Link::read)),
             Err(error) if errno(&error) == Some(ENODEV) => Ok(None),
             Err(error) => Err(Error::io("look up", format!("the interface {name}"))(error)),
@@ -53,7 +76,7 @@ impl Kernel {
     pub(super) fn addresses(&self, link: &Link) -> Result<Addresses> {
         let failed = || Error::io("read", format!("the addresses of {}", link.name));
         for _ in 0..TRIES {
-            let answer = self.0.ask(message::list(link.index), NLM_F_DUMP).map_err(failed())?;
+            let answer = self.connection.ask(message::list(link.index), NLM_F_DUMP).map_err(failed())?;
             if !answer.torn {
                 return Ok(message::read_addresses(link, &answer.messages));
             }
@@ -125,8 +148,9 @@ impl Kernel {
             return self.delete_all(link, &ordered);
         }
         // Off again whatever happens: also where the switch failed, as its answer may be all that was lost.
+        self.note(&link.name)?;
         let deleted = self.promote_secondaries(link, true).and_then(|()| self.delete_all(link, &ordered));
-        self.promote_secondaries(link, false).and(deleted)
+        self.promote_secondaries(link, false).and_then(|()| self.note("")).and(deleted)
     }
 
     fn delete_all(&self, link: &Link, gone: &[(&Alias, &Address)]) -> Result<()> {

@@ -12,7 +12,7 @@ use nix::libc::{
 
 use super::address::{Address, Attributes, FOREVER, Status};
 use super::item::{Addresses, Alias};
-use crate::netlink::{Link, Message, attributes, number, text};
+use crate::netlink::{Link, Message, attributes, c_string, number};
 
 /// linux/if_addr.h.
 const IFA_RT_PRIORITY: u16 = 9;
@@ -103,7 +103,7 @@ fn read_address(link: &Link, message: &Message) -> Option<(Alias, Address)> {
         match kind {
             IFA_ADDRESS => address = ip(value),
             IFA_LOCAL => local = ip(value),
-            IFA_LABEL => set.label = Some(text(value).to_owned()),
+            IFA_LABEL => set.label = Some(c_string(value).to_owned()),
             IFA_BROADCAST => set.broadcast = value.first_chunk::<4>().copied().map(Ipv4Addr::from),
             IFA_RT_PRIORITY => set.metric = number(value),
             IFA_PROTO => status.protocol = value.first().copied(),

@@ -1,17 +1,17 @@
 //! The options of the task.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::address::{self, Address, FOREVER};
 use super::cidr::{self, Cidr};
 use super::contradiction;
-use super::item::Alias;
 use super::label::{self, Label};
 use super::persistence::Persist;
+use super::purge::Purge;
+use super::scope;
+use super::wish::{Asked, Broadcast, Wish};
 use crate::ansible::{Flag, Number, Presence, Text};
 use crate::error::brief;
 use crate::netns::Namespace;
@@ -72,20 +72,6 @@ impl Announce {
     }
 }
 
-/// Which addresses go that the task does not list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Purge {
-    #[default]
-    None,
-    /// Those under the labels that the task names.
-    Label,
-    /// Those that we added.
-    Owned,
-    /// All of the interface's.
-    All,
-}
-
 /// What the task wants, checked as far as that needs no look at the host.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
@@ -102,41 +88,6 @@ pub(super) struct Options {
     pub(super) persist: Persist,
 }
 
-/// One alias that should be there or not.
-#[derive(Clone, Debug)]
-pub(super) struct Wish {
-    /// The interface, as the task names it until it was looked up, and then by its own name.
-    pub(super) interface: Rc<str>,
-    pub(super) label: Option<Label>,
-    /// None only when the label alone says what is to go.
-    pub(super) address: Option<IpAddr>,
-    /// None only when an address is to go whatever its prefix.
-    pub(super) prefix: Option<u8>,
-    pub(super) present: bool,
-    /// Whether the interface is brought up.
-    pub(super) link_up: bool,
-    asked: Asked,
-}
-
-/// The attributes that the task names; the others are not compared.
-#[derive(Clone, Debug, Default)]
-struct Asked {
-    broadcast: Option<Broadcast>,
-    scope: Option<u8>,
-    peer: Option<IpAddr>,
-    metric: Option<u32>,
-    noprefixroute: Option<bool>,
-    nodad: Option<bool>,
-    deprecated: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Broadcast {
-    Auto,
-    None,
-    Address(Ipv4Addr),
-}
-
 impl TryFrom<Arguments> for Options {
     type Error = Error;
 
@@ -147,7 +98,7 @@ impl TryFrom<Arguments> for Options {
         let check_conflict = arguments.check_conflict.take().is_some_and(|flag| flag.0);
         let announce = arguments.announce.take();
         let persist = arguments.persist.take().unwrap_or_default();
-        if persist != Persist::None && netns.is_some() {
+        if persist.is_on() && netns.is_some() {
             return Err(Error::invalid(
                 "cannot use persist with netns: nothing brings a network namespace back after a boot; leave one of them out",
             ));
@@ -232,78 +183,6 @@ impl TryFrom<Arguments> for Wish {
     }
 }
 
-impl Wish {
-    /// Returns the same wish if it says enough.
-    fn complete(self, has_length: bool) -> Result<Self> {
-        let interface = &self.interface;
-        match (self.address, &self.label) {
-            (Some(address @ IpAddr::V6(_)), Some(label)) => Err(Error::invalid(format!(
-                "cannot use label {label} for {address}: IPv6 addresses have no labels; leave it out"
-            ))),
-            (Some(address), _) if self.present && self.prefix.is_none() => {
-                let ways = if address.is_ipv4() { "netmask, prefix or" } else { "prefix or" };
-                let usual = if address.is_ipv4() { 24 } else { 64 };
-                Err(Error::invalid(format!(
-                    "cannot add {address} to {interface}: its prefix length is missing; give {ways} {address}/{usual}"
-                )))
-            }
-            (None, _) if self.present => Err(Error::invalid(format!(
-                "cannot add an address to {interface}: option address is missing; give it"
-            ))),
-            (None, _) if has_length => {
-                Err(Error::invalid("cannot use netmask or prefix without address: give the address too"))
-            }
-            (None, None) => Err(Error::invalid(format!(
-                "cannot tell which address of {interface} to remove: give address, or a label as in name: {interface}:1"
-            ))),
-            _ => Ok(self),
-        }
-    }
-
-    /// Returns the address that should be there, if one should.
-    pub(super) fn wanted(&self) -> Option<Alias> {
-        let alias = Alias::new(&self.interface, self.address?, self.prefix?);
-        self.present.then_some(alias)
-    }
-
-    /// Returns the same wish for the interface whose own name is `interface`.
-    pub(super) fn on(&self, interface: &Rc<str>) -> Result<Self> {
-        let label = self.label.as_ref().map(|label| label.on(interface)).transpose()?;
-        Ok(Self { interface: interface.clone(), label, ..self.clone() })
-    }
-
-    /// Returns `present`, or a new address if there is none, with the attributes that the task names; nothing if no address
-    /// should be there.
-    pub(super) fn applied(&self, present: Option<&Address>) -> Option<Address> {
-        let (address, prefix) = (self.address?, self.prefix?);
-        let mut wanted = present.cloned().unwrap_or_else(|| Address::new(&self.interface, address, prefix));
-        let (set, asked) = (&mut wanted.set, &self.asked);
-        set.prefix = prefix;
-        if let Some(label) = &self.label {
-            set.label = Some(label.text().into());
-        }
-        match asked.broadcast {
-            None => {}
-            Some(Broadcast::Auto) => set.broadcast = address::broadcast(address, prefix),
-            Some(Broadcast::None) => set.broadcast = None,
-            Some(Broadcast::Address(broadcast)) => set.broadcast = Some(broadcast),
-        }
-        set.scope = asked.scope.unwrap_or(set.scope);
-        set.peer = asked.peer.or(set.peer).filter(|peer| *peer != address);
-        set.metric = asked.metric.or(set.metric).filter(|metric| *metric != 0);
-        set.noprefixroute = asked.noprefixroute.unwrap_or(set.noprefixroute);
-        set.nodad = asked.nodad.unwrap_or(set.nodad);
-        // Detection is tried anew, as another host may have given the address up.
-        set.dadfailed = false;
-        if let Some(deprecated) = asked.deprecated {
-            (set.deprecated, set.dynamic) = (deprecated, false);
-            wanted.status.preferred = if deprecated { 0 } else { FOREVER };
-            wanted.status.valid = FOREVER;
-        }
-        Some(wanted)
-    }
-}
-
 impl Asked {
     fn of(arguments: &Arguments, address: IpAddr) -> Result<Self> {
         let refuse = |option: &str, why: &str| {
@@ -319,7 +198,7 @@ impl Asked {
             }
             _ => Ok(Self {
                 broadcast: arguments.broadcast.as_ref().map(|text| broadcast(&text.0)).transpose()?,
-                scope: arguments.scope.as_ref().map(|text| scope(&text.0)).transpose()?,
+                scope: arguments.scope.as_ref().map(|text| scope::parse(&text.0)).transpose()?,
                 peer: arguments.peer.as_ref().map(|text| peer(&text.0, address)).transpose()?,
                 metric: arguments.metric.map(|metric| metric.0),
                 noprefixroute: arguments.noprefixroute.map(|flag| flag.0),
@@ -338,22 +217,6 @@ fn broadcast(text: &str) -> Result<Broadcast> {
         _ => text.parse().map(Broadcast::Address).map_err(|_| {
             Error::invalid(format!(
                 "cannot use broadcast {:?}: give auto, none or an address like 192.0.2.255",
-                brief(text)
-            ))
-        }),
-    }
-}
-
-/// Returns the number of a scope (rtnetlink(7), /etc/iproute2/rt_scopes).
-fn scope(text: &str) -> Result<u8> {
-    match text {
-        "global" => Ok(0),
-        "site" => Ok(200),
-        "link" => Ok(253),
-        "host" => Ok(254),
-        _ => text.parse().map_err(|_| {
-            Error::invalid(format!(
-                "cannot use scope {:?}: give global, site, link, host or a number to 255",
                 brief(text)
             ))
         }),

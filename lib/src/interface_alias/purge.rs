@@ -4,12 +4,28 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use super::InterfaceAlias;
 use super::address::{Address, FOREVER};
 use super::item::{Alias, Item, addresses};
-use super::options::{Purge, Wish};
+use super::wish::Wish;
 use crate::resource::State;
 use crate::{Error, Result};
+
+/// Which addresses go that the task does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Purge {
+    #[default]
+    None,
+    /// Those under the labels that the task names.
+    Label,
+    /// Those that we added.
+    Owned,
+    /// All of the interface's.
+    All,
+}
 
 /// What a task tells to purge, on the host that it came to.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::kernel::Kernel;
-use super::options::{self, Options, Wish};
+use super::options::{self, Options};
 use super::persistence::{self, Device};
 use super::purge::Purger;
+use super::wish::Wish;
 use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;
@@ -43,6 +44,10 @@ impl crate::resource::Task for Task {
         let lock = match mode {
             Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
+        };
+        let kernel = match &lock {
+            Some(lock) => kernel.with_lock(lock)?,
+            None => kernel,
         };
         let found = options.look_up(&kernel)?;
         let awaited: Vec<_> = options.needed().filter(|name| !found.contains_key(*name)).cloned().collect();

@@ -7,7 +7,7 @@ use rtnetlink::packet_core::{NLA_F_NESTED, NLM_F_DUMP};
 
 use super::{Daemon, Role, Timeout, refuse};
 use crate::netlink::generic::{content, request};
-use crate::netlink::{Message, append_attribute, attributes, errno, number, text};
+use crate::netlink::{Message, append_attribute, attributes, c_string, errno, number};
 use crate::root::Root;
 use crate::virtual_service::{Table, unreadable};
 use crate::{Error, Result};
@@ -152,7 +152,7 @@ fn read(message: &Message) -> Option<(Role, Daemon)> {
             daemon::STATE => {
                 role = [Role::Master, Role::Backup].get((number(value)? as usize).checked_sub(1)?).copied()
             }
-            daemon::MCAST_IFN => interface = Some(text(value).to_string_lossy()),
+            daemon::MCAST_IFN => interface = Some(c_string(value).to_string_lossy()),
             daemon::SYNC_ID => syncid = number(value)?,
             daemon::SYNC_MAXLEN => maxlen = short(value)?,
             daemon::MCAST_GROUP => {

@@ -43,11 +43,11 @@ fn members(words: &[&str]) -> Vec<Service> {
         return number.parse().map(Service::Mark).into_iter().collect();
     }
     let Ok(port) = number.parse() else { return Vec::new() };
-    addresses(what).into_iter().map(|address| Service::At(address, port)).collect()
+    range(what).into_iter().map(|address| Service::At(address, port)).collect()
 }
 
 /// Returns the addresses from `192.0.2.10` or to the last in `192.0.2.10-20`.
-fn addresses(text: &str) -> Vec<IpAddr> {
+fn range(text: &str) -> Vec<IpAddr> {
     let (first, last) = text.split_once('-').unwrap_or((text, ""));
     match first.parse() {
         Ok(IpAddr::V4(first)) => {
@@ -58,11 +58,11 @@ fn addresses(text: &str) -> Vec<IpAddr> {
         Ok(IpAddr::V6(first)) => {
             let mut parts = first.segments();
             let to = u16::from_str_radix(last, 16).unwrap_or(parts[7]);
-            let range = (parts[7]..=to).map(|last| {
+            let addresses = (parts[7]..=to).map(|last| {
                 parts[7] = last;
                 IpAddr::from(parts)
             });
-            range.collect()
+            addresses.collect()
         }
         Err(_) => Vec::new(),
     }

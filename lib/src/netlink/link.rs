@@ -9,7 +9,7 @@ use nix::libc::{
 use rtnetlink::packet_core::NLA_F_NESTED;
 use serde::Serialize;
 
-use super::message::{Message, append_attribute, attributes, number, text};
+use super::message::{Message, append_attribute, attributes, c_string, number};
 
 /// linux/if_link.h and linux/ip.h.
 const IFLA_INET_CONF: u16 = 1;
@@ -61,7 +61,7 @@ impl Link {
         };
         for (kind, value) in attributes(rest) {
             match kind {
-                IFLA_IFNAME => link.name = text(value).to_string_lossy().into(),
+                IFLA_IFNAME => link.name = c_string(value).to_string_lossy().into(),
                 IFLA_MTU => link.mtu = number(value)?,
                 IFLA_AF_SPEC => {
                     link.promotes_secondaries = promotes_secondaries(value).unwrap_or(false);

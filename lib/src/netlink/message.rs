@@ -77,6 +77,6 @@ pub(crate) fn number(value: &[u8]) -> Option<u32> {
 }
 
 /// Returns the text before the zero that ends it, whatever its bytes are.
-pub(crate) fn text(value: &[u8]) -> &OsStr {
+pub(crate) fn c_string(value: &[u8]) -> &OsStr {
     OsStr::from_bytes(value.split(|byte| *byte == 0).next().unwrap_or_default())
 }

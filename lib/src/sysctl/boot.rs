@@ -213,6 +213,11 @@ fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
     Ok(readers)
 }
 
+/// Returns whether a boot of the host at `root` knows names and no patterns, as that of BusyBox alone does.
+pub(super) fn takes_names(root: &Root) -> Result<bool> {
+    Ok(is_busybox(root) && !any_exists(root, &SYSTEMD)?)
+}
+
 /// Returns whether the host's sysctl is BusyBox's.
 fn is_busybox(root: &Root) -> bool {
     PROCPS.iter().any(|path| {

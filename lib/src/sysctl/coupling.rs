@@ -33,6 +33,12 @@ pub(super) fn is_switch(key: &Key) -> bool {
         || ipv6_switch(path).is_some()
         || path.ends_with("/stable_secret")
         || path.starts_with("net/ipv4/conf/default/")
+        || unset_with(path).is_some()
+}
+
+/// Returns the one that becomes 0, and so unset, when that at `path` is set.
+pub(super) fn unset_with(path: &str) -> Option<String> {
+    TWINS.iter().filter(|twins| matches!(twins.2, Relation::Either)).find_map(|twins| twins.other(path))
 }
 
 /// The rank of switches for everything.
@@ -48,11 +54,13 @@ pub(super) const FILES: u8 = 4;
 pub(super) const LAST: u8 = u8::MAX;
 
 /// Returns in which order parameters are written, in the kernel and in a file: what saves a route from a switch, the
-/// switches for everything, those for new interfaces, all others, what cannot be taken back.
-pub(super) fn rank(key: &Key, text: &str) -> u8 {
+/// switches for everything, those for new interfaces, all others, what cannot be taken back. Of an order that is `given` only
+/// the ends are not the person's.
+pub(super) fn rank(key: &Key, text: &str, given: bool) -> u8 {
     match key.path() {
         _ if loss(key, text).is_some() => LAST,
         path if path.starts_with("net/ipv6/conf/") && path.ends_with("/accept_ra") => 0,
+        _ if given => ORDINARY,
         path if path.starts_with("net/ipv4/conf/default/") => 2,
         _ if is_switch(key) => SWITCHES,
         _ => ORDINARY,
@@ -113,7 +121,7 @@ fn followed_by(path: &str) -> Vec<String> {
         _ if FORWARDING.contains(&path) => {
             vec![FORWARDING[0].into(), REDIRECTS.into(), "net/ipv4/conf/*/forwarding".into()]
         }
-        _ => Vec::new(),
+        _ => unset_with(path).into_iter().collect(),
     }
 }
 
@@ -124,7 +132,7 @@ pub(super) fn followed<'a>(
     followers: &'a BTreeSet<Key>,
 ) -> Vec<(&'a Key, String)> {
     let mut switches: Vec<_> = set.iter().filter(|(key, _)| is_switch(key)).collect();
-    switches.sort_by_key(|(key, text)| rank(key, text));
+    switches.sort_by_key(|(key, text)| rank(key, text, false));
     let mut values = Vec::new();
     for (switch, text) in switches {
         let wanted = Value::Set(Setting::new(switch, text));
@@ -138,12 +146,10 @@ pub(super) fn followed<'a>(
     values
 }
 
-/// Returns whether a change in the kernel has to come after the others of its rank: it makes less room for a bound, or sets
-/// one of two names that are unset with 0.
+/// Returns whether a change in the kernel has to come after the others of its rank: it makes less room for a bound, or is the 0
+/// that follows when its twin is set, and that the kernel may refuse by itself (mm/page-writeback.c, `dirty_bytes_min`).
 pub(super) fn comes_late(key: &Key, before: Option<&Setting>, after: &Setting) -> bool {
-    let either =
-        TWINS.iter().any(|twins| matches!(twins.2, Relation::Either) && twins.other(key.path()).is_some());
-    narrows(key, before, after) || (either && after.number() != Some(0))
+    narrows(key, before, after) || (unset_with(key.path()).is_some() && after.number() == Some(0))
 }
 
 /// Returns whether a line that sets `first` to `text` must stand above one that sets `path` to `wanted`, as it would undo that
@@ -165,10 +171,15 @@ pub(super) fn matches(name: &str, path: &str) -> bool {
     name == path || (is_pattern(name) && patterns::compiled(name).is_some_and(|it| patterns::fits(&it, path)))
 }
 
+/// Returns what must come before the one at `path`, as it may undo that or has to make room for it.
+pub(super) fn above(path: &str) -> Vec<Key> {
+    let bound = Bound::of(path).map(|(other, _)| other.to_owned());
+    changers(path).into_iter().chain(bound).map(Key::at).collect()
+}
+
 /// Returns the parameters whose writing may change the one at `path`.
 pub(super) fn changers(path: &str) -> Vec<String> {
-    // Most are changed by nothing, and a task may have hundreds of them.
-    if path.starts_with("net/ipv4/conf/") && !path.ends_with("/forwarding") && path != REDIRECTS {
+    if is_alone(path) {
         return Vec::new();
     }
     let mut found: Vec<String> = TWINS.iter().filter_map(|twins| twins.other(path)).collect();
@@ -196,18 +207,26 @@ pub(super) fn default_of(path: &str) -> Option<String> {
     follows.then(|| format!("net/ipv4/conf/default/{name}"))
 }
 
+/// Returns whether what is at `path`, which is no pattern, is of an interface, changed by nothing and changes nothing: most are,
+/// and a task may have hundreds of them.
+fn is_alone(path: &str) -> bool {
+    path.starts_with("net/ipv4/conf/") && !path.ends_with("/forwarding") && path != REDIRECTS
+}
+
 fn is_ipv4_forwarding(path: &str) -> bool {
     path.starts_with("net/ipv4/conf/") && path.ends_with("/forwarding")
 }
 
 /// Returns whether writing what is at `path`, which may be a pattern, can change or bound other parameters.
 pub(super) fn changes_others(path: &str) -> bool {
-    is_pattern(path)
-        || FORWARDING.contains(&path)
-        || ipv6_switch(path).is_some()
-        || path.ends_with("/stable_secret")
-        || TWINS.iter().any(|twins| twins.other(path).is_some())
-        || Bound::of(path).is_some()
+    let changes = || {
+        FORWARDING.contains(&path)
+            || ipv6_switch(path).is_some()
+            || path.ends_with("/stable_secret")
+            || TWINS.iter().any(|twins| twins.other(path).is_some())
+            || Bound::of(path).is_some()
+    };
+    is_pattern(path) || (!is_alone(path) && changes())
 }
 
 /// Returns what the parameter at `path` becomes when `text` is written to that at `changer`; nothing if it stays. `differs`

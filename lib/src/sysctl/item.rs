@@ -1,6 +1,7 @@
 //! What a task about parameters may change, and what it holds.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ pub enum Value {
     /// A value in the kernel.
     Set(Setting),
     /// The lines that assign it in a file, in the file's order; the last one counts.
-    Lines(Vec<Line>),
+    Lines(Rc<[Line]>),
     /// What is written to a parameter that cannot be read, like `net.ipv4.route.flush`: always done, never stored or undone.
     Act(Setting),
 }

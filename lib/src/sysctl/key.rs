@@ -50,6 +50,9 @@ pub(super) fn is_pattern(path: &str) -> bool {
 /// Returns the path of a parameter of an interface, of which only the dots of the interface's name may be meant: such
 /// paths have five parts (net/ipv4/devinet.c, net/core/neighbour.c).
 fn with_interface(path: String) -> String {
+    if path.split('/').count() <= 5 {
+        return path;
+    }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["net", family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), interface @ .., name]
@@ -64,8 +67,23 @@ fn with_interface(path: String) -> String {
 /// By path; most of what is compared is the same text, which then need not be read.
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Rc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+        if Rc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { compared(&self.0, &other.0) }
     }
+}
+
+/// Compares texts, eight bytes at once: paths begin alike, and musl's memcmp, which takes them byte by byte, was a third of the
+/// time of a task with many.
+fn compared(one: &str, other: &str) -> Ordering {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut same = 0;
+    for (one, other) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
+        let order = u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other));
+        if order.is_ne() {
+            return order;
+        }
+        same += 8;
+    }
+    one[same..].cmp(&other[same..])
 }
 
 impl PartialOrd for Key {
@@ -88,6 +106,14 @@ pub(super) fn path_of(name: &str) -> String {
         Some(b'.') => ('.', '/'),
         _ => ('/', '.'),
     };
+    if separator == '.'
+        && !name.contains('/')
+        && !name.contains("..")
+        && !name.ends_with('.')
+        && !name.starts_with('.')
+    {
+        return name.replace('.', "/");
+    }
     let mut path = String::with_capacity(name.len());
     for part in name.split(separator).filter(|part| !part.is_empty()) {
         if !path.is_empty() {
@@ -104,9 +130,8 @@ pub(super) fn path_of(name: &str) -> String {
 impl FromStr for Key {
     type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Err(Error::invalid(format!("cannot use the name {name:?}: {why}")));
-        let name = name.trim();
+    fn from_str(given: &str) -> Result<Self, Error> {
+        let name = given.trim();
         if name.len() > MOST {
             return Err(Error::invalid(format!(
                 "cannot use the name {}: it is longer than {MOST} bytes, and no parameter's is; give a whole name like net.ipv4.ip_forward",
@@ -117,32 +142,30 @@ impl FromStr for Key {
         if path.is_empty() {
             return Err(Error::invalid("name cannot be blank"));
         }
-        if path.starts_with(['-', '#', ';']) {
-            return refuse("it begins with a sign that means something else in a file; take it away");
+        match flaw(name, &path) {
+            Some(why) => Err(Error::invalid(format!("cannot use the name {given:?}: {why}"))),
+            None => Ok(Self::at(path)),
         }
-        if name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
-            return refuse(
-                "no parameter has white space, control characters or = in its name; take them out",
-            );
-        }
-        if !path.contains('/') {
-            return refuse("it has one part only; give a whole name like net.ipv4.ip_forward");
-        }
-        if path.split('/').next().is_some_and(|first| first.contains('.')) {
-            return refuse(
-                "no parameter has a dot in the first part of its name; give one like net.ipv4.ip_forward",
-            );
-        }
-        if path.split('/').any(|part| part == "." || part == "..") {
-            return refuse("it leads out of /proc/sys; give a name like net.ipv4.ip_forward");
-        }
-        let key = Self::at(path);
-        if key.is_pattern() && (key.path().contains("**") || patterns::compiled(key.path()).is_none()) {
-            return refuse(
-                "it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter",
-            );
-        }
-        Ok(key)
+    }
+}
+
+/// Returns why no parameter has a name, which is that of `path`.
+fn flaw(name: &str, path: &str) -> Option<&'static str> {
+    let is_unfit = |c: char| c == '=' || c.is_whitespace() || c.is_control();
+    if path.starts_with(['-', '#', ';']) {
+        Some("it begins with a sign that means something else in a file; take it away")
+    } else if name.contains(is_unfit) {
+        Some("no parameter has white space, control characters or = in its name; take them out")
+    } else if !path.contains('/') {
+        Some("it has one part only; give a whole name like net.ipv4.ip_forward")
+    } else if path.split('/').next().is_some_and(|first| first.contains('.')) {
+        Some("no parameter has a dot in the first part of its name; give one like net.ipv4.ip_forward")
+    } else if path.split('/').any(|part| part == "." || part == "..") {
+        Some("it leads out of /proc/sys; give a name like net.ipv4.ip_forward")
+    } else if is_pattern(path) && (path.contains("**") || patterns::compiled(path).is_none()) {
+        Some("it is no pattern that a boot understands; write one like net.ipv4.conf.*.rp_filter")
+    } else {
+        None
     }
 }
 
@@ -154,7 +177,8 @@ impl fmt::Display for Key {
             '.' => '/',
             other => other,
         };
-        let dotted: String = self.0.chars().map(swap).collect();
+        let has_dots = self.0.contains('.');
+        let dotted = if has_dots { self.0.chars().map(swap).collect() } else { self.0.replace('/', ".") };
         f.write_str(&dotted)
     }
 }
@@ -193,6 +217,25 @@ mod tests {
         for name in ["net.ipv4.ip_forward", "net/ipv4/conf/eth0.100/arp_ignore"] {
             let key: Key = name.parse().unwrap();
             assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_their_paths() {
+        let paths = [
+            "a",
+            "a/b",
+            "a/b/c/d/e/f",
+            "a/b/c/d/e/g",
+            "a/b/c/d",
+            "a/b/c/e",
+            "a/b/c/\u{fc}",
+            "b/b/c/d/e/f",
+            "",
+        ];
+        for (one, other) in paths.iter().flat_map(|one| paths.map(|other| (*one, other))) {
+            let keys = [one, other].map(|path| Key::at(path.into()));
+            assert_eq!(keys[0].cmp(&keys[1]), one.cmp(other), "{one} {other}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! The options of the task: those of ansible.posix.sysctl, with their meaning, and ours.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::Key;
 use super::Setting;
@@ -59,26 +61,45 @@ struct Settings {
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        use serde_json::Value;
-        let mapping =
-            |value: Value| BTreeMap::<String, Option<Words>>::deserialize(value).map_err(D::Error::custom);
-        let entry = |value: Value| match value {
-            Value::String(name) => Ok((name, None)),
-            value => {
-                let mut entries = mapping(value)?.into_iter();
-                let only = entries.next().filter(|_| entries.next().is_none());
-                only.ok_or_else(|| D::Error::custom("a list has one name and its value in each entry"))
-            }
-        };
-        match Value::deserialize(deserializer)? {
-            Value::Array(entries) => {
-                let entries = entries.into_iter().map(entry).collect::<Result<_, _>>()?;
-                Ok(Self { entries, is_ordered: true })
-            }
-            value => Ok(Self { entries: mapping(value)?.into_iter().collect(), is_ordered: false }),
-        }
+        deserializer.deserialize_any(SettingsVisitor)
     }
+}
+
+/// Takes settings entry by entry, as there may be thousands.
+struct SettingsVisitor;
+
+impl<'de> Visitor<'de> for SettingsVisitor {
+    type Value = Settings;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+        let mut settings = Settings::default();
+        while let Some(entry) = map.next_entry()? {
+            settings.entries.push(entry);
+        }
+        Ok(settings)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Settings, A::Error> {
+        let mut settings = Settings { entries: Vec::new(), is_ordered: true };
+        while let Some(entry) = list.next_element::<serde_json::Value>()? {
+            settings.entries.push(one_entry(entry).map_err(A::Error::custom)?);
+        }
+        Ok(settings)
+    }
+}
+
+/// Returns the name of a list's entry, and its value if it has one.
+fn one_entry(entry: serde_json::Value) -> Result<(String, Option<Words>), serde_json::Error> {
+    if let serde_json::Value::String(name) = entry {
+        return Ok((name, None));
+    }
+    let mut entries = BTreeMap::<String, Option<Words>>::deserialize(entry)?.into_iter();
+    let only = entries.next().filter(|_| entries.next().is_none());
+    only.ok_or_else(|| serde_json::Error::custom("a list has one name and its value in each entry"))
 }
 
 /// What the task wants, checked as far as that needs no look at the host.
@@ -102,8 +123,8 @@ pub(super) struct Options {
     pub(super) exclusive: bool,
     /// What is to become of them.
     pub(super) wish: Wish,
-    /// The order in which they are written, if the person gave one.
-    pub(super) order: Vec<Key>,
+    /// The place of each in the order in which they are written, if the person gave one.
+    pub(super) order: BTreeMap<Key, usize>,
     /// What the comment above a line says.
     pub(super) comment: Option<String>,
     /// Whether a greater number will do.
@@ -128,7 +149,7 @@ impl TryFrom<Arguments> for Options {
         let runtime = is(arguments.reload, true) || is(arguments.sysctl_set, false) || !persist;
         let (wanted, order) = match arguments.settings {
             Some(settings) => many(settings, present)?,
-            None => (one(arguments.name, arguments.value, present)?, Vec::new()),
+            None => (one(arguments.name, arguments.value, present)?, BTreeMap::new()),
         };
         let options = Self {
             runtime: (runtime && present) || wish == Wish::Read,
@@ -196,20 +217,26 @@ fn one(name: Option<Text>, value: Option<Words>, present: bool) -> Result<Values
     let name = name.ok_or_else(|| Error::invalid("cannot do without option name: give it, or settings"))?;
     let key: Key = name.0.parse()?;
     if !present {
-        return Ok(BTreeMap::from([(key, None)]));
+        return Ok(only(key, None));
     }
     let value = value.ok_or_else(|| Error::invalid("value cannot be None"))?;
     let text = value::checked(&key, &value)?;
     if text.is_empty() {
         return Err(Error::invalid("value cannot be blank"));
     }
-    Ok(BTreeMap::from([(key, Some(text))]))
+    Ok(only(key, Some(text)))
+}
+
+fn only(key: Key, text: Option<String>) -> Values {
+    let mut values = Values::new();
+    values.insert(key, text);
+    values
 }
 
 /// Returns the parameters of a task with many, and their order if it has one; a value may be empty here, as some can only
 /// be cleared so.
-fn many(settings: Settings, present: bool) -> Result<(Values, Vec<Key>)> {
-    let (mut wanted, mut order) = (Values::new(), Vec::new());
+fn many(settings: Settings, present: bool) -> Result<(Values, BTreeMap<Key, usize>)> {
+    let (mut wanted, mut order) = (Values::new(), BTreeMap::new());
     for (name, value) in settings.entries {
         let key: Key = name.parse()?;
         let text = match value {
@@ -218,7 +245,7 @@ fn many(settings: Settings, present: bool) -> Result<(Values, Vec<Key>)> {
             Some(value) => Some(value::checked(&key, &value)?),
         };
         if settings.is_ordered {
-            order.push(key.clone());
+            order.insert(key.clone(), order.len());
         }
         if wanted.insert(key.clone(), text).is_some() {
             return Err(Error::invalid(format!(

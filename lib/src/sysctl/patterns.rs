@@ -43,7 +43,7 @@ impl<'a, T> Patterns<'a, T> {
         let alike = fitting
             .filter_map(|(first, last)| self.by_ends.get(&(&bytes[..*first], &bytes[bytes.len() - last..])));
         let mut found: Vec<_> = alike.flatten().filter(|(_, pattern, _)| fits(pattern, name)).collect();
-        found.sort_by_key(|(place, ..)| *place);
+        found.sort_unstable_by_key(|(place, ..)| *place);
         found.into_iter().map(|(.., value)| value).collect()
     }
 }

@@ -3,6 +3,7 @@
 //! Each value is read in one large read, as a short one loses the rest, and written in one write, as a second one
 //! is ignored (Documentation/admin-guide/sysctl/kernel.rst, sysctl_writes_strict).
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,17 +22,17 @@ use crate::{Error, Result};
 /// Room for any value but long lists; and what one write can carry of these (proc_do_large_bitmap).
 const PAGE: usize = 4096;
 
-/// Returns all of a value; what does not fit into one read is lost, so one that came close is read again with more room.
-fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
-    let mut page = [0; PAGE];
-    let length = file.read_at(&mut page, 0)?;
+/// Returns all of a value, in `page` if it has room there; what does not fit into one read is lost, so one that came close is
+/// read again with more.
+fn read_whole<'a>(file: &File, page: &'a mut [u8; PAGE]) -> std::io::Result<Cow<'a, [u8]>> {
+    let length = file.read_at(page, 0)?;
     if length <= PAGE / 2 {
-        return Ok(page[..length].to_vec());
+        return Ok(Cow::Borrowed(&page[..length]));
     }
     let mut text = vec![0; value::MOST];
     let length = file.read_at(&mut text, 0)?;
     text.truncate(length);
-    Ok(text)
+    Ok(Cow::Owned(text))
 }
 
 /// What can be read, and is an act all the same (mm/vmstat.c, `vmstat_refresh`).
@@ -71,6 +72,16 @@ impl ProcSys {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(Error::io("look up", key.to_string())(errno)),
         }
+    }
+
+    /// Returns how `key` can be used, as [`Self::look_up`] does, and its value if that could be read on the way: one call less.
+    pub(super) fn look_at(&self, key: &Key) -> Result<Option<(Access, Option<Setting>)>> {
+        if !ACTS.contains(&key.path())
+            && let Ok(Some(setting)) = self.read(key)
+        {
+            return Ok(Some((Access::Readable, Some(setting))));
+        }
+        Ok(self.look_up(key)?.map(|access| (access, None)))
     }
 
     /// Returns whether there is a parameter or a directory at `path`.
@@ -138,7 +149,8 @@ impl ProcSys {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(errno) => return Err(failed()(errno.into())),
         };
-        let text = match read_whole(&file) {
+        let mut page = [0; PAGE];
+        let text = match read_whole(&file, &mut page) {
             // What a secret that was never set answers (net/ipv6/addrconf.c, `addrconf_sysctl_stable_secret`).
             Err(error)
                 if error.raw_os_error() == Some(nix::libc::EIO) && key.path().ends_with("/stable_secret") =>
@@ -147,10 +159,10 @@ impl ProcSys {
             }
             text => text.map_err(failed())?,
         };
-        let text = String::from_utf8(text).map_err(|_| {
+        let text = str::from_utf8(&text).map_err(|_| {
             Error::invalid(format!("cannot manage {key}: its value is no text; set it by other means"))
         })?;
-        Ok(Some(Setting::new(key, &text)))
+        Ok(Some(Setting::new(key, text)))
     }
 
     /// Writes the value of `key`; what the kernel makes of it is for the caller to read.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::options::{Options, Wish};
 use super::runtime::{Access, ProcSys};
-use super::{Key, coupling, unknown};
+use super::{Key, Setting, coupling, unknown};
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// The parameters that a task is about.
@@ -12,8 +13,12 @@ use crate::{Error, Result};
 pub(super) struct Scope {
     /// What files should say: names and patterns, and their values; none for what they should not say.
     pub(super) stored: BTreeMap<Key, Option<String>>,
+    /// Names that are stored in place of a pattern.
+    pub(super) expanded: BTreeSet<Key>,
     /// What the kernel should hold.
     pub(super) set: BTreeMap<Key, String>,
+    /// What was read of that when it was looked up, in the same order, for the first observation.
+    pub(super) read: Vec<(Key, Setting)>,
     /// What is written last and cannot be read.
     pub(super) effects: BTreeMap<Key, String>,
     /// What the kernel changes along with the above.
@@ -24,22 +29,29 @@ pub(super) struct Scope {
     pub(super) unreadable: BTreeSet<Key>,
     /// Names that this kernel does not have.
     missing: BTreeSet<Key>,
-    /// Keys that only a pattern names.
-    matched: BTreeSet<Key>,
+    /// Keys that only a pattern names, each with that.
+    matched: BTreeMap<Key, Key>,
 }
 
 impl Scope {
     /// Returns the scope of a task on a host; where the kernel is not managed it is not asked, and a name means what it says.
-    pub(super) fn find(options: &Options, kernel: Option<&ProcSys>) -> Result<Self> {
+    /// The host `names_for` is given if its boot does not know patterns: it gets the names that they match.
+    pub(super) fn find(
+        options: &Options,
+        kernel: Option<&ProcSys>,
+        names_for: Option<&Root>,
+    ) -> Result<Self> {
         let mut scope = Self {
             stored: options.wanted.clone(),
+            expanded: BTreeSet::new(),
             set: BTreeMap::new(),
+            read: Vec::new(),
             effects: BTreeMap::new(),
             followers: BTreeSet::new(),
             warnings: Vec::new(),
             unreadable: BTreeSet::new(),
             missing: BTreeSet::new(),
-            matched: BTreeSet::new(),
+            matched: BTreeMap::new(),
         };
         if let (Some(kernel), Wish::Read) = (kernel, options.wish) {
             options.wanted.keys().try_for_each(|name| scope.read(name, options.lenient, kernel))?;
@@ -49,13 +61,23 @@ impl Scope {
             scope.look_up(options, kernel)?;
             scope.followers = coupling::followers(&scope.set, kernel)?;
         }
+        if let Some(root) = names_for {
+            scope.store_names(root)?;
+        }
         coupling::contradiction(&scope.at_boot())?;
+        scope.store_no_zeros();
         Ok(scope)
     }
 
     /// Returns whether the task names `key` itself.
     pub(super) fn names(&self, key: &Key) -> bool {
-        self.set.contains_key(key) && !self.matched.contains(key)
+        self.set.contains_key(key) && !self.matched.contains_key(key)
+    }
+
+    /// Returns the place of `key` in an order that a person gave, where it or its pattern has one; what changes along comes last.
+    pub(super) fn place(&self, key: &Key, order: &BTreeMap<Key, usize>) -> usize {
+        let named = self.matched.get(key).unwrap_or(key);
+        order.get(named).copied().unwrap_or(usize::MAX)
     }
 
     /// Returns the parameters, each by its own name, that a boot should set; those in the kernel, and those that are
@@ -64,7 +86,42 @@ impl Scope {
         let only_stored = |(key, _): &(&Key, _)| self.set.is_empty() || self.missing.contains(*key);
         let stored = self.stored.iter().filter(only_stored).filter(|(key, _)| !key.is_pattern());
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        self.set.iter().map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+        let set = self.set.iter().filter(|(key, _)| self.stored.get(*key) != Some(&None));
+        set.map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+    }
+
+    /// Stores no 0 beside the twin that brings it about: the kernel may refuse it, and then BusyBox's sysctl reads no further.
+    fn store_no_zeros(&mut self) {
+        let number = |key: &Key, text: Option<&Option<String>>| {
+            text?.as_deref().and_then(|text| Setting::new(key, text).number())
+        };
+        let is_set = |key: Key| number(&key, self.stored.get(&key)).is_some_and(|number| number != 0);
+        let is_zero = |(key, text): &(&Key, &Option<String>)| {
+            let twin = coupling::unset_with(key.path()).filter(|_| number(key, Some(text)) == Some(0));
+            twin.is_some_and(|twin| is_set(Key::at(twin)))
+        };
+        let zeros: Vec<Key> = self.stored.iter().filter(is_zero).map(|(key, _)| key.clone()).collect();
+        zeros.into_iter().for_each(|key| drop(self.stored.insert(key, None)));
+    }
+
+    /// Stores the names that each pattern matches in its place; a name beats a pattern.
+    fn store_names(&mut self, root: &Root) -> Result<()> {
+        let patterns: Vec<Key> = self.stored.keys().filter(|key| key.is_pattern()).cloned().collect();
+        for pattern in patterns {
+            let Ok(kernel) = ProcSys::open(root) else {
+                self.warnings.push(unread_pattern(&pattern));
+                continue;
+            };
+            // What an earlier version stored goes: no boot reads it.
+            let text = self.stored.insert(pattern.clone(), None).flatten();
+            for key in kernel.matching(&pattern)? {
+                if !self.stored.contains_key(&key) && kernel.look_up(&key)? == Some(Access::Readable) {
+                    self.stored.insert(key.clone(), text.clone());
+                    self.expanded.insert(key);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Finds each wanted name in the kernel. A name beats a pattern that matches it.
@@ -107,11 +164,12 @@ impl Scope {
     }
 
     fn look_up_name(&mut self, name: &Key, text: &str, lenient: bool, kernel: &ProcSys) -> Result<()> {
-        match kernel.look_up(name)? {
-            Some(Access::Readable) => {
+        match kernel.look_at(name)? {
+            Some((Access::Readable, read)) => {
                 self.set.insert(name.clone(), text.to_owned());
+                self.read.extend(read.map(|setting| (name.clone(), setting)));
             }
-            Some(Access::WriteOnly) => {
+            Some((Access::WriteOnly, _)) => {
                 self.stored.remove(name);
                 self.effects.insert(name.clone(), text.to_owned());
             }
@@ -139,7 +197,7 @@ impl Scope {
         }
         for key in found {
             match self.set.get(&key) {
-                Some(_) if !self.matched.contains(&key) => {}
+                Some(_) if !self.matched.contains_key(&key) => {}
                 Some(other) if other != text => {
                     return Err(Error::invalid(format!(
                         "cannot set {key}: two patterns match it, for {other} and for {text}; name it too, with its value"
@@ -147,7 +205,7 @@ impl Scope {
                 }
                 _ if kernel.look_up(&key)? != Some(Access::Readable) => {}
                 _ => {
-                    self.matched.insert(key.clone());
+                    self.matched.insert(key.clone(), pattern.clone());
                     self.set.insert(key, text.to_owned());
                 }
             }
@@ -167,4 +225,8 @@ impl Scope {
         ));
         Ok(())
     }
+}
+
+fn unread_pattern(pattern: &Key) -> String {
+    format!("no boot sets {pattern}: BusyBox's sysctl does not know patterns; name each parameter in full")
 }

@@ -3,16 +3,20 @@
 //! A boot writes lines in their order, and some undo others. So a new line stands where neither it nor another one is
 //! undone, and one that is there already moves only if the boot, simulated, does not bring about what is wanted.
 
+mod places;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
 use super::boot::Wanted;
-use super::key::is_pattern;
+use super::patterns::Patterns;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
-use crate::resource::{Plan, State};
+use crate::resource::{Change, Layer, Plan, State};
 use crate::{Result, file};
+use places::Places;
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -28,63 +32,47 @@ impl Content {
 }
 
 /// Returns how many lines of a file undo the one that sets `path`, which is `line`, from below it.
-fn undone_by(path: &str, line: &Line, patterns: &[&str], found: &Assignments) -> usize {
-    let mut above = coupling::changers(path);
-    above.extend(coupling::Bound::of(path).map(|(other, _)| other.to_owned()));
-    if above.is_empty() {
-        return 0;
-    }
-    let matching = patterns.iter().filter(|name| above.iter().any(|path| coupling::matches(name, path)));
-    let names: BTreeSet<&str> = above.iter().map(String::as_str).chain(matching.copied()).collect();
+fn undone_by(path: &str, line: &Line, patterns: &Patterns<&Key>, found: &Assignments) -> usize {
+    let above = coupling::above(path);
+    let mut names = BTreeSet::new();
+    names.extend(above.iter());
+    names.extend(above.iter().flat_map(|key| patterns.matching(key.path())));
     let value = line.value();
     let lines =
         names.into_iter().flat_map(|name| found.get(name).into_iter().flatten().map(move |it| (name, it)));
-    let undo = |(name, other): &(&str, &Line)| {
-        other.at() > line.at() && coupling::precedes(name, &other.value(), path, &value)
+    let undo = |(name, other): &(&Key, &Line)| {
+        other.at() > line.at() && coupling::precedes(name.path(), &other.value(), path, &value)
     };
     lines.filter(undo).count()
 }
 
-/// Returns where a line that sets `path` to `text` is added: above the lines that it would undo, if nothing undoes it there,
-/// else at the end.
-fn place(draft: &Draft, path: &str, text: &str) -> usize {
-    if !coupling::changes_others(path) {
-        return draft.count();
-    }
-    let others = || draft.assigned().filter(|(_, other, _)| *other != path);
-    let first = others().find(|(_, other, value)| coupling::precedes(path, text, other, value));
-    let undoes = |(_, other, value): &(usize, &str, &str)| coupling::precedes(other, value, path, text);
-    let last = others().filter(undoes).last().map(|(at, ..)| at);
-    match first {
-        Some((at, ..)) if last.is_none_or(|last| last < at) => draft.above_comments(at),
-        _ => draft.count(),
-    }
-}
-
 impl Sysctl {
-    /// Adds the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
-    pub(super) fn observe_file(&self, file: &Rc<Path>, found: &Assignments, state: &mut State<Self>) {
+    /// Returns the lines that `file` holds of the parameters in scope, or all of them if it may hold no others.
+    pub(super) fn observed(&self, file: &Rc<Path>, found: &Assignments) -> Vec<(Item, Value)> {
+        let mut observed = Vec::new();
         let going = self.going();
-        let patterns: Vec<&str> = found.keys().map(String::as_str).filter(|path| is_pattern(path)).collect();
-        for (path, lines) in found {
-            let named = self.scope.stored.get_key_value(path.as_str()).map(|(key, _)| key.clone());
-            let all = self.options.exclusive || (!going.is_empty() && going.contains(&flat(path)));
+        let mut patterns = Patterns::default();
+        found.keys().for_each(|key| patterns.add(key.path(), key));
+        for (key, lines) in found {
+            let named = self.scope.stored.get_key_value(key).map(|(key, _)| key);
+            let all = self.options.exclusive || (!going.is_empty() && going.contains(&flat(key.path())));
+            let Some(name) = named.or(all.then_some(key)) else { continue };
             let mut lines = lines.clone();
-            if let (Some(_), Some(last)) = (&named, lines.last_mut()) {
-                last.undone_by = undone_by(path, last, &patterns, found);
+            if let (Some(_), Some(last)) = (named, lines.last_mut()) {
+                last.undone_by = undone_by(key.path(), last, &patterns, found);
             }
-            if let Some(key) = named.or_else(|| all.then(|| Key::at(path.clone()))) {
-                state.insert(Item::stored(key, file), Value::Lines(lines));
-            }
+            observed.push((Item::stored(name.clone(), file), Value::Lines(lines.into())));
         }
+        observed
     }
 
     /// Returns the names that are to go by their letters: with dots alone nobody can tell an interface's name once it is gone.
     fn going(&self) -> BTreeSet<String> {
-        match self.options.is_absent() {
-            true => self.scope.stored.keys().map(|key| flat(key.path())).collect(),
-            false => BTreeSet::new(),
+        let mut going = BTreeSet::new();
+        if self.options.is_absent() {
+            going.extend(self.scope.stored.keys().map(|key| flat(key.path())));
         }
+        going
     }
 
     /// Returns what the files are going to hold: the first one has the lines, any other one none. Nothing is returned for one
@@ -119,7 +107,7 @@ impl Sysctl {
             return false;
         }
         self.scope.stored.iter().all(|(key, text)| {
-            let last = found.get(key.path()).and_then(|lines| lines.last());
+            let last = found.get(key).and_then(|lines| lines.last());
             match text.as_deref().filter(|_| holds) {
                 Some(text) => last.is_some_and(|line| {
                     let value = line.value();
@@ -151,32 +139,39 @@ impl Sysctl {
         let done = draft.set(&wanted, comment);
         let mut new: Vec<(&Key, &str)> = wanted.into_iter().filter(|(key, _)| !done.contains(key)).collect();
         new.sort_by_key(|(key, text)| self.position(key, text));
+        let names = names(draft, new.iter().map(|(key, _)| *key));
+        let mut places = Places::new(draft, &names);
         for (key, text) in new {
-            draft.insert(place(draft, key.path(), text), key, text, comment);
+            let at = places.find(draft, key, text);
+            draft.insert(at, key, text, comment);
+            places.added(at, names.get(key));
         }
         self.settle(draft, others);
     }
 
     /// Returns where a line of `key` stands among new ones: as the person gave them, or as the kernel is written.
     fn position(&self, key: &Key, text: &str) -> (usize, u8) {
-        let given = self.options.order.iter().position(|other| other == key);
-        (given.unwrap_or_default(), coupling::rank(key, text))
+        let given = self.options.order.get(key).copied();
+        (given.unwrap_or_default(), coupling::rank(key, text, false))
     }
 
     /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot
     /// leads to one without it, or where the kernel has one by itself.
     fn is_to_be_stored(&self, key: &Key, text: &str, found: &[&Assignments], now: &State<Self>) -> bool {
         let wanted = Wanted { values: BTreeMap::from([(key, text)]), at_least: true };
-        let own = found.first().and_then(|own| own.get(key.path())).and_then(|lines| lines.last());
+        let own = found.first().and_then(|own| own.get(key)).and_then(|lines| lines.last());
         if let Some(line) = own {
-            return !wanted.is_met(key, &line.value());
+            return !wanted.is_met(key, text, &line.value());
         }
         let Some(boot) = &self.boot else { return true };
         let values = boot.values(found, key);
         let kernel = now.get(&Item::kernel(key.clone())).and_then(Value::setting);
-        let has_more = kernel.is_some_and(|it| wanted.is_met(key, it.text()) && !it.is_loaded_by(key, text));
+        let has_more =
+            kernel.is_some_and(|it| wanted.is_met(key, text, it.text()) && !it.is_loaded_by(key, text));
         match values.iter().flatten().next() {
-            Some(_) => !values.iter().all(|value| value.as_ref().is_some_and(|it| wanted.is_met(key, it))),
+            Some(_) => {
+                !values.iter().all(|value| value.as_ref().is_some_and(|it| wanted.is_met(key, text, it)))
+            }
             None => !has_more,
         }
     }
@@ -190,13 +185,15 @@ impl Sysctl {
         let unmet = undone(draft);
         let mut best = unmet.len();
         let mut moving: BTreeSet<&Key> = BTreeSet::new();
-        let mut open: BTreeSet<&Key> = unmet.into_iter().map(|(_, key)| key).collect();
+        let mut open = BTreeSet::new();
+        open.extend(unmet.into_iter().map(|(_, key)| key));
         let before = draft.clone();
         while !open.is_subset(&moving) {
-            moving.extend(open);
+            moving.extend(&open);
             let moved = self.moved(&before, &moving);
             let unmet = undone(&moved);
-            open = unmet.iter().map(|(_, key)| *key).collect();
+            open.clear();
+            open.extend(unmet.iter().map(|(_, key)| *key));
             if unmet.len() < best {
                 best = unmet.len();
                 *draft = moved;
@@ -207,15 +204,22 @@ impl Sysctl {
     /// Returns the same lines with those of `keys` placed anew.
     fn moved(&self, draft: &Draft, keys: &BTreeSet<&Key>) -> Draft {
         let mut draft = draft.clone();
-        let is_theirs = |stored: &Key| keys.iter().any(|key| coupling::matches(stored.path(), key.path()));
-        let stored = self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        let mut lines: Vec<_> = stored
-            .filter(|(key, _)| is_theirs(key))
-            .filter_map(|(key, text)| Some((key, text, draft.take(key.path())?)))
-            .collect();
+        let stored = || self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        let mut patterns = Patterns::default();
+        stored().for_each(|(key, _)| patterns.add(key.path(), key));
+        let mut theirs = BTreeSet::new();
+        theirs.extend(keys.iter().filter(|key| self.scope.stored.get(**key).is_some_and(Option::is_some)));
+        theirs.extend(keys.iter().flat_map(|key| patterns.matching(key.path())));
+        let mut taken = draft.take(&theirs);
+        let mut lines: Vec<_> =
+            stored().filter_map(|(key, text)| Some((key, text, taken.remove(key)?))).collect();
         lines.sort_by_key(|(key, text, _)| self.position(key, text));
+        let names = names(&draft, lines.iter().map(|(key, ..)| *key));
+        let mut places = Places::new(&draft, &names);
         for (key, text, line) in lines {
-            draft.put(place(&draft, key.path(), text), line);
+            let at = places.find(&draft, key, text);
+            draft.put(at, line);
+            places.added(at, names.get(key));
         }
         draft
     }
@@ -233,28 +237,30 @@ impl Sysctl {
             texts.iter().map(|text| text.as_deref().map(text::assignments)).collect();
         let texts = self.assigned(&texts);
         let held = |key: &Key| now.get(&Item::kernel(key.clone()))?.setting();
-        let named = boot.named(&texts, &keys).into_iter();
-        named
-            .filter(|(key, text)| held(key).is_some_and(|it| it.is_loaded_by(key, text)))
-            .map(|(key, _)| key)
-            .collect()
+        let named = boot.named(&texts, &keys);
+        let mut kept = keys;
+        kept.retain(|key| {
+            named.get(key).is_some_and(|text| held(key).is_some_and(|it| it.is_loaded_by(key, text)))
+        });
+        kept
     }
 
     /// Returns what a boot should lead to, where the files assign what `texts` says.
     pub(super) fn wanted_at_boot(&self, texts: &[&Assignments]) -> Wanted<'_> {
         let mut values = self.scope.at_boot();
-        let is_stored = |key: &Key| texts.first().is_some_and(|own| own.contains_key(key.path()));
+        let is_stored = |key: &Key| texts.first().is_some_and(|own| own.contains_key(key));
         values.retain(|key, _| !self.options.at_least || is_stored(key));
         Wanted { values, at_least: self.options.at_least }
     }
 
     /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
     pub(super) fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
-        let edits: BTreeMap<&str, &[Line]> = plan
-            .iter()
-            .filter(|(item, _)| item.is_in(path))
-            .map(|(item, change)| (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines)))
-            .collect();
+        let planned = plan.iter().filter(|(item, _)| item.is_in(path));
+        let mut edits: BTreeMap<&str, &[Line]> = BTreeMap::new();
+        edits
+            .extend(planned.map(|(item, change)| {
+                (item.key.path(), change.after.as_ref().map_or(&[][..], Value::lines))
+            }));
         if edits.is_empty() {
             return Ok(None);
         }
@@ -274,7 +280,29 @@ impl Sysctl {
             planned.push(self.planned_text(file, plan)?.as_deref().map(text::assignments));
         }
         let texts = self.assigned(&planned);
-        Ok(boot.warnings(&texts, &self.wanted_at_boot(&texts), file))
+        let mut warnings: Vec<String> = plan.iter().filter_map(|it| self.overruled(it)).collect();
+        warnings.extend(boot.warnings(&texts, &self.wanted_at_boot(&texts), file));
+        Ok(warnings)
+    }
+
+    /// Returns a warning if a line that another task may have stored gets the value of a pattern, whose names are stored.
+    fn overruled(&self, (item, change): (&Item, &Change<Value>)) -> Option<String> {
+        let (Layer::File(file), true) = (&item.layer, self.scope.expanded.contains(&item.key)) else {
+            return None;
+        };
+        let line = change.before.as_ref().map(Value::lines)?.last()?;
+        let (key, now) = (&item.key, change.after.as_ref().map(Value::lines)?.last()?.value());
+        let differs = !Setting::new(key, &now).is_loaded_by(key, &line.value());
+        let shown = |value| if key.is_secret() { Cow::Borrowed("another value") } else { value };
+        differs.then(|| {
+            format!(
+                "{} line {} sets {key} to {}, and a pattern to {}; name it beside the pattern if another task wants it so",
+                file.display(),
+                line.number(),
+                shown(line.value()),
+                shown(now),
+            )
+        })
     }
 
     /// Returns what the files assign where they are `planned` to change, and elsewhere.
@@ -287,10 +315,17 @@ impl Sysctl {
 /// Returns whether it matters where in a file `key` has its line.
 fn is_ordered(own: &Assignments, key: &Key) -> bool {
     let path = key.path();
-    own.get(path).is_none_or(|lines| lines.len() > 1)
-        || coupling::Bound::of(path).is_some()
-        || !coupling::changers(path).is_empty()
-        || own.range("-".to_owned()..".".to_owned()).next().is_some()
+    own.get(key).is_none_or(|lines| lines.len() > 1)
+        || !coupling::above(path).is_empty()
+        || text::leaves_out(own)
+}
+
+/// Returns the names of the lines of a draft, and of those that are going to be added.
+fn names<'k>(draft: &Draft, new: impl Iterator<Item = &'k Key>) -> BTreeSet<Key> {
+    let mut names = BTreeSet::new();
+    names.extend(draft.assigned().map(|(_, key, _)| key.clone()));
+    names.extend(new.cloned());
+    names
 }
 
 fn flat(path: &str) -> String {

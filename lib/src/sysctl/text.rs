@@ -4,9 +4,10 @@ mod draft;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::rc::Rc;
 
+use super::Key;
 use super::key::path_of;
 
 pub(super) use draft::Draft;
@@ -62,7 +63,12 @@ impl Line {
 }
 
 /// A file's assignments, by the parameter's path; a line that assigns nothing is under `-` and its text.
-pub(super) type Assignments = BTreeMap<String, Vec<Line>>;
+pub(super) type Assignments = BTreeMap<Key, Vec<Line>>;
+
+/// Returns whether a line leaves something out.
+pub(super) fn leaves_out(assignments: &Assignments) -> bool {
+    assignments.range::<str, _>((Bound::Included("-"), Bound::Excluded("."))).next().is_some()
+}
 
 /// Returns the line without the comment above it.
 fn last_line(bytes: &[u8]) -> &[u8] {
@@ -130,7 +136,8 @@ pub(super) fn assignments(content: &[u8]) -> Assignments {
         if let Some((path, value)) = assignment(bytes) {
             let start = value.as_ptr().addr() - bytes.as_ptr().addr();
             let value = start..start + value.len();
-            found.entry(path).or_default().push(Line {
+            // Most are assigned once.
+            found.entry(Key::at(path)).or_insert_with(|| Vec::with_capacity(1)).push(Line {
                 at,
                 number,
                 bytes: bytes.into(),
@@ -168,7 +175,6 @@ pub(super) fn edited(content: &[u8], edits: &BTreeMap<&str, &[Line]>) -> Vec<u8>
 
 #[cfg(test)]
 mod tests {
-    use super::super::Key;
     use super::*;
 
     fn key(name: &str) -> Key {

@@ -53,6 +53,12 @@ pub(super) fn refused(
             "cannot set {key} to {value}: this kernel does not have it; load its module, {prefix}{value}, first, or check the name"
         )));
     }
+    if let (Some(twin), Some(0)) = (coupling::unset_with(key.path()), setting.number()) {
+        let twin = Key::at(twin);
+        return Some(Error::invalid(format!(
+            "cannot set {key} to {value}: the kernel does so itself when {twin} is set; set that"
+        )));
+    }
     let (other, is_upper) =
         Bound::of(key.path()).filter(|_| error.raw_os_error() == Some(nix::libc::EINVAL))?;
     let other = Key::at(other.to_owned());

@@ -1,18 +1,20 @@
 //! The value of a parameter, compared as the kernel would read it.
 
 use std::net::Ipv6Addr;
+use std::rc::Rc;
 
 use serde::de::{Deserialize, Deserializer};
 
 use super::Key;
-use crate::ansible::Text;
+use crate::ansible::{Text, truth_of};
 use crate::{Error, Result};
 
 /// The value of a parameter. Two are equal where the kernel makes no difference between them: white space,
 /// hexadecimal and octal numbers, and lists of ranges have many spellings (lib/kstrtox.c, proc_do_large_bitmap).
 #[derive(Clone, Debug)]
 pub struct Setting {
-    text: String,
+    /// Shared, as a copy of it is in every state.
+    text: Rc<str>,
     kind: Kind,
 }
 
@@ -65,12 +67,17 @@ const VERBATIM: [&str; 7] = [
 impl Setting {
     /// Returns the value of `key` that `text` means.
     pub fn new(key: &Key, text: &str) -> Self {
-        Self { text: text.trim().to_owned(), kind: Kind::of(key.path()) }
+        Self { text: text.trim().into(), kind: Kind::of(key.path()) }
     }
 
     /// Returns the value as it was written or read, without the white space around it.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns whether `text` means the same value of `key`.
+    pub(super) fn is(&self, key: &Key, text: &str) -> bool {
+        *self.text == *text || *self == Self::new(key, text)
     }
 
     /// Returns the number that it is, if it is one.
@@ -81,7 +88,7 @@ impl Setting {
     /// Returns whether a line with `text` brings this value about: behind a number the kernel stops reading at white space
     /// (kernel/sysctl.c, `do_proc_dointvec`), so what follows it there, like a remark, does not count.
     pub(super) fn is_loaded_by(&self, key: &Key, text: &str) -> bool {
-        if *self == Self::new(key, text) {
+        if self.is(key, text) {
             return true;
         }
         let count = self.text.split_whitespace().count();
@@ -92,15 +99,15 @@ impl Setting {
 
     fn canonical(&self) -> Vec<String> {
         match self.kind {
-            Kind::Verbatim => vec![self.text.clone()],
+            Kind::Verbatim => vec![self.text.to_string()],
             Kind::Hexadecimal => vec![hexadecimal(&self.text)],
             Kind::Secret => {
-                vec![self.text.parse::<Ipv6Addr>().map_or(self.text.clone(), |secret| secret.to_string())]
+                vec![self.text.parse::<Ipv6Addr>().map_or(self.text.to_string(), |secret| secret.to_string())]
             }
             Kind::Mask => vec![mask(&self.text)],
             Kind::Set => {
                 let mut words: Vec<String> = self.text.split_whitespace().map(String::from).collect();
-                words.sort();
+                words.sort_unstable();
                 words
             }
             Kind::Defence if integer(&self.text) == Some(2) => vec!["1".into()],
@@ -165,21 +172,13 @@ pub(super) fn checked(key: &Key, words: &Words) -> Result<String> {
     Ok(text)
 }
 
-/// Returns a word without the white space around it; a word for truth as the digit that it means to a parameter.
+/// Returns a word without the white space around it; a word for truth, as the task and ansible.posix.sysctl take it, as the digit that it
+/// means to a parameter.
 fn meant(key: &Key, word: &str) -> String {
     let word = word.trim();
-    match truth(word) {
-        Some(digit) if !VERBATIM.contains(&key.path()) => digit.into(),
+    match truth_of(word) {
+        Some(truth) if !VERBATIM.contains(&key.path()) => u8::from(truth).to_string(),
         _ => word.into(),
-    }
-}
-
-/// Returns the digit for a word that ansible.posix.sysctl takes for a truth value.
-fn truth(word: &str) -> Option<&'static str> {
-    match word.to_lowercase().as_str() {
-        "y" | "yes" | "on" | "t" | "true" => Some("1"),
-        "n" | "no" | "off" | "f" | "false" => Some("0"),
-        _ => None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! boot service of ipvsadm is on, which empties the table before it fills it, its file is used instead.
 
 mod installed;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod rules;
 mod unit;
 

@@ -18,6 +18,17 @@ struct Leaving {
     cut_off: Vec<String>,
 }
 
+/// Returns what helps clients whose real server is at weight 0 where the scheduler sends them there all the same.
+fn remedy(service: &Service) -> Option<String> {
+    let name = &*service.scheduler;
+    match name {
+        _ if !scheduler::hashes(name) => None,
+        "dh" => Some("remove it".into()),
+        _ if service.flags.falls_back() => None,
+        _ => Some(format!("use flags: [{name}-fallback], or remove it")),
+    }
+}
+
 impl VirtualService {
     /// Returns the warnings about a plan.
     pub(super) fn caution(&self, found: &State<Self>, plan: &Plan<Self>) -> Vec<String> {
@@ -53,28 +64,19 @@ impl VirtualService {
         then: &State<Self>,
     ) -> Vec<String> {
         let mut warnings = Vec::new();
-        let name = &service.scheduler;
-        if !leaving.closed.is_empty()
-            && scheduler::hashes(name)
-            && !(service.flags.falls_back() && &**name != "dh")
-        {
-            let remedy = if &**name == "dh" {
-                "remove it".into()
-            } else {
-                format!("use flags: [{name}-fallback], or remove it")
-            };
+        let closed = leaving.closed.join(", ");
+        if let Some(remedy) = remedy(service).filter(|_| !closed.is_empty()) {
             warnings.push(format!(
-                "{} of {ingress} is at weight 0, and clients that the scheduler {name} hashes to it are refused; {remedy}",
-                leaving.closed.join(", ")
+                "{closed} of {ingress} is at weight 0, and clients that the scheduler {} hashes to it are refused; {remedy}",
+                service.scheduler
             ));
         }
         if let Some(persistence) = &service.persistence
-            && !leaving.closed.is_empty()
+            && !closed.is_empty()
             && !self.is_set("expire_quiescent_template")
         {
             warnings.push(format!(
-                "{} of {ingress} is at weight 0, and clients of the last {} s still come to it, as the service is persistent; set net.ipv4.vs.expire_quiescent_template to 1 to have them sent elsewhere",
-                leaving.closed.join(", "),
+                "{closed} of {ingress} is at weight 0, and clients of the last {} s still come to it, as the service is persistent; set net.ipv4.vs.expire_quiescent_template to 1 to have them sent elsewhere",
                 persistence.timeout
             ));
         }

@@ -151,7 +151,9 @@ impl Ipvs {
             Ok(servers)
         })?;
         let with_counts = |(at, server)| (at, (server, counts.get(&at).copied().unwrap_or_default()));
-        Ok(servers.into_iter().map(with_counts).collect())
+        let mut found = RealServers::new();
+        found.extend(servers.into_iter().map(with_counts));
+        Ok(found)
     }
 
     /// Returns an error about a kernel that has no IPVS, as far as that can be known without loading it.
@@ -230,7 +232,7 @@ fn is_gone(key: &Entry, number: i32) -> bool {
 }
 
 /// Returns the request that makes of an entry what it should be.
-fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
+pub(super) fn request(family: u16, key: &Entry, is_there: bool, after: Option<&Value>) -> Message {
     let service = key.service;
     match (key.real_server, after) {
         (None, Some(Value::Service(value))) => {

@@ -14,7 +14,7 @@ use super::real_server::{Connections, Forward, RealServer};
 use super::service::{Family, Ingress, Protocol, Service};
 use super::tunnel::Tunnel;
 use crate::netlink::generic::{content, request};
-use crate::netlink::{Message, append_attribute, attributes, number, text};
+use crate::netlink::{Message, append_attribute, attributes, c_string, number};
 
 /// What is asked of the kernel (IPVS_CMD_).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -194,11 +194,11 @@ pub(super) fn read_service(message: &Message) -> Option<(Ingress, Service)> {
             svc::ADDR => address = Some(value),
             svc::PORT => port = read_port(value)?,
             svc::FWMARK => mark = number(value),
-            svc::SCHED_NAME => scheduler = text(value).to_string_lossy(),
+            svc::SCHED_NAME => scheduler = c_string(value).to_string_lossy(),
             svc::FLAGS => flags = number(value)?,
             svc::TIMEOUT => timeout = number(value)?,
             svc::NETMASK => netmask = value.first_chunk::<4>().copied(),
-            svc::PE_NAME => engine = Some(text(value).to_string_lossy().into()),
+            svc::PE_NAME => engine = Some(c_string(value).to_string_lossy().into()),
             _ => {}
         }
     }

@@ -25,13 +25,7 @@ pub(super) fn review(
     everything: bool,
     in_namespace: bool,
 ) -> Result<()> {
-    for (device, program) in DEVICES {
-        if if_nametoindex(device).is_ok() {
-            return Err(Error::invalid(format!(
-                "cannot change the IPVS table: {program} owns it, as its device {device} tells, and would take this away; leave it to {program}"
-            )));
-        }
-    }
+    is_nobodys()?;
     // What these read is about the namespace that the host boots with.
     if in_namespace {
         return Ok(());
@@ -59,6 +53,16 @@ pub(super) fn review(
     Ok(())
 }
 
+/// Returns an error if a program owns the whole table, as its device tells.
+fn is_nobodys() -> Result<()> {
+    match DEVICES.into_iter().find(|(device, _)| if_nametoindex(*device).is_ok()) {
+        None => Ok(()),
+        Some((device, program)) => Err(Error::invalid(format!(
+            "cannot change the IPVS table: {program} owns it, as its device {device} tells, and would take this away; leave it to {program}"
+        ))),
+    }
+}
+
 fn key_of(service: Ingress) -> Service {
     match service {
         Ingress::Address(_, at) => Service::At(at.ip(), at.port()),
@@ -78,7 +82,9 @@ fn ldirectord(path: &Path) -> Result<BTreeSet<Service>> {
         Ok(at) => Some(Service::At(at.ip(), at.port())),
         Err(_) => value.parse().ok().map(Service::Mark),
     });
-    Ok(theirs.collect())
+    let mut found = BTreeSet::new();
+    found.extend(theirs);
+    Ok(found)
 }
 
 #[cfg(test)]

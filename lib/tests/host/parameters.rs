@@ -21,6 +21,11 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new() -> Self {
         enter_network();
+        Self::of_this_network()
+    }
+
+    /// Returns one with the network that the test is in.
+    pub(crate) fn of_this_network() -> Self {
         let root = TempDir::new().unwrap();
         symlink("/proc", root.path().join("proc")).unwrap();
         fs::create_dir_all(root.path().join("etc/sysctl.d")).unwrap();

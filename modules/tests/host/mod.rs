@@ -1,5 +1,8 @@
 //! A host of the test's own, for the thread of the test and what it starts.
 
+#[allow(dead_code, reason = "not every test binary uses it")]
+pub(crate) mod traced;
+
 use std::process::Command;
 
 /// Gives the calling thread, and what it starts, a host of its own: the interface v0 and an empty /etc/sysctl.d.

@@ -1,17 +1,20 @@
 //! What files that are not ours bring.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::Form;
-use super::files::foreign;
+use super::files::Files;
 use crate::Result;
 use crate::interface_alias::label::Label;
-use crate::interface_alias::options::Wish;
+use crate::interface_alias::wish::Wish;
+
+/// What each file brings that a task has come across: many interfaces may have the same.
+pub(super) type Known = HashMap<PathBuf, Rc<Brought>>;
 
 /// The files of a manager other than ours, and what each brings; one task may ask for thousands.
-pub(super) struct Others<'a>(Vec<(&'a Path, Brought)>);
+pub(super) struct Others<'a>(Vec<(&'a Path, Rc<Brought>)>);
 
 /// The addresses and labels of a file.
 #[derive(Debug, Default)]
@@ -40,9 +43,20 @@ impl Brought {
 
 impl<'a> Others<'a> {
     /// Returns what the files at `paths` bring.
-    pub(super) fn read(paths: &'a [PathBuf], form: &dyn Form) -> Result<Self> {
-        let read = |path: &'a PathBuf| Ok((path.as_path(), form.brought(&foreign(path)?)));
-        paths.iter().map(read).collect::<Result<_>>().map(Self)
+    pub(super) fn read(
+        paths: impl Iterator<Item = &'a Path>,
+        files: &Files,
+        known: &mut Known,
+        brought: impl Fn(&str) -> Brought,
+    ) -> Result<Self> {
+        let mut found = Vec::new();
+        for path in paths {
+            if !known.contains_key(path) {
+                known.insert(path.to_owned(), Rc::new(brought(&files.content(path)?)));
+            }
+            found.extend(known.get(path).map(|brought| (path, brought.clone())));
+        }
+        Ok(Self(found))
     }
 
     /// Returns the file that brings `address`, or any under `label`.

@@ -1,23 +1,29 @@
 //! An address as the files of the managers have it.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::error::brief;
+use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias};
+use crate::resource::Plan;
 
 /// Returns an address as a file has it that says no more than the address and its prefix length.
 pub(super) fn plain(interface: &Rc<str>, address: IpAddr, prefix: u8) -> (Alias, Address) {
     (Alias::new(interface, address, prefix), Address::new(interface, address, prefix))
 }
 
-/// Returns an address and its prefix length as files have them: `192.0.2.10/24`.
-pub(super) fn cidr(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, prefix) = text.split_once('/')?;
-    let address: IpAddr = address.trim().parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    Some((address, prefix.trim().parse().ok().filter(|prefix| *prefix <= most)?))
+/// Returns what a plan changes in `file`: each address, before and after.
+pub(super) fn stored_changes<'a>(
+    plan: &'a Plan<InterfaceAlias>,
+    file: &'a Path,
+) -> impl Iterator<Item = (&'a Alias, Option<&'a Address>, Option<&'a Address>)> {
+    plan.iter().filter_map(move |(item, change)| {
+        let [before, after] = [&change.before, &change.after].map(|value| value.as_ref()?.address());
+        Some((item.stored_in(file)?, before, after))
+    })
 }
 
 /// Returns `192.0.2.10/24`.

@@ -1,36 +1,104 @@
 //! What a manager leaves in files, read so that what cannot be read is an error and never taken for absent.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use glob::{MatchOptions, Pattern};
 
 use crate::file;
+use crate::root::Root;
 use crate::{Error, Result};
 
 /// As the shell and glob(7) match a name: no sign but a dot stands for a leading dot, so that no hidden file is found.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Returns the files that match a pattern, in order.
-pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = vec![PathBuf::new()];
-    for part in pattern.components() {
-        let part = part.as_os_str();
-        match part.to_str().filter(|text| text.contains(['*', '?', '['])).map(Pattern::new) {
-            Some(Ok(pattern)) => paths = children(&paths, &pattern)?,
-            _ => paths.iter_mut().for_each(|path| path.push(part)),
-        }
-    }
-    only(paths, is_there)
+/// The files of a host that are only looked at. Each is read once, so that all of a run speaks of the same.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: Root,
+    contents: RefCell<HashMap<PathBuf, Rc<str>>>,
+    listings: RefCell<HashMap<PathBuf, Rc<[PathBuf]>>>,
 }
 
-/// Returns what is in these directories by a name that matches.
-fn children(directories: &[PathBuf], pattern: &Pattern) -> Result<Vec<PathBuf>> {
-    let found = directories.iter().map(|directory| listing(directory)).collect::<Result<Vec<_>>>()?;
-    let matches = |path: &PathBuf| pattern.matches_with(&name(path), OPTIONS);
-    Ok(found.into_iter().flatten().filter(matches).collect())
+/// Returns what `known` has under `path`, which `look` finds out if it is new.
+fn once<T: Clone>(
+    known: &RefCell<HashMap<PathBuf, T>>,
+    path: &Path,
+    look: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    if let Some(found) = known.borrow().get(path) {
+        return Ok(found.clone());
+    }
+    let found = look()?;
+    known.borrow_mut().insert(path.to_owned(), found.clone());
+    Ok(found)
+}
+
+impl Files {
+    /// Returns those below `root`.
+    pub(super) fn new(root: &Root) -> Self {
+        Self { root: root.clone(), contents: RefCell::default(), listings: RefCell::default() }
+    }
+
+    /// Returns where the absolute `path` is on this host.
+    pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.at(path)
+    }
+
+    /// Returns `path`, which is on this host, as it is for a host by itself.
+    pub(super) fn below<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(self.root.path()).unwrap_or(path)
+    }
+
+    /// Returns where `path` is that stands in a file: an absolute one on this host, a relative one as it is.
+    pub(super) fn inside(&self, path: &str) -> PathBuf {
+        if path.starts_with('/') { self.at(path) } else { path.into() }
+    }
+
+    /// Returns the content of a file, nothing if there is none; a comment in it may be no UTF-8.
+    pub(super) fn content(&self, path: &Path) -> Result<Rc<str>> {
+        once(&self.contents, path, || {
+            let content = file::foreign(path)?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&content).into())
+        })
+    }
+
+    /// Returns the paths in a directory but hidden ones, none if there is no such directory.
+    pub(super) fn entries(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let paths = self.listing(directory)?;
+        Ok(paths.iter().filter(|path| !name(path).starts_with('.')).cloned().collect())
+    }
+
+    fn listing(&self, directory: &Path) -> Result<Rc<[PathBuf]>> {
+        once(&self.listings, directory, || listing(directory).map(Into::into))
+    }
+
+    /// Returns the files that match a pattern, in order.
+    pub(super) fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
+        let mut paths = vec![PathBuf::new()];
+        for part in pattern.components() {
+            let part = part.as_os_str();
+            match part.to_str().filter(|text| text.contains(['*', '?', '['])).map(Pattern::new) {
+                Some(Ok(pattern)) => paths = self.children(&paths, &pattern)?,
+                _ => paths.iter_mut().for_each(|path| path.push(part)),
+            }
+        }
+        only(paths, is_there)
+    }
+
+    /// Returns what is in these directories by a name that matches.
+    fn children(&self, directories: &[PathBuf], pattern: &Pattern) -> Result<Vec<PathBuf>> {
+        let mut children = Vec::new();
+        for directory in directories {
+            let found = self.listing(directory)?;
+            children.extend(found.iter().filter(|path| pattern.matches_with(&name(path), OPTIONS)).cloned());
+        }
+        Ok(children)
+    }
 }
 
 /// Returns the paths of which `is_so` holds.
@@ -63,12 +131,6 @@ pub(super) fn link(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Returns the paths in a directory but hidden ones, none if there is no such directory.
-pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let paths = listing(directory)?;
-    Ok(paths.into_iter().filter(|path| !name(path).starts_with('.')).collect())
-}
-
 fn listing(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = unless_absent("read", directory, directory.read_dir())?;
     let mut paths: Vec<_> = entries
@@ -89,22 +151,11 @@ fn unless_absent<T>(act: &'static str, path: &Path, look: io::Result<T>) -> Resu
     }
 }
 
-/// Returns the content of a file, nothing if there is none.
-pub(super) fn text(path: &Path) -> Result<String> {
+/// Returns the content of a file that we write, as it is now; nothing if there is none.
+pub(super) fn ours(path: &Path) -> Result<String> {
     let content = file::read(path)?.unwrap_or_default();
     String::from_utf8(content)
         .map_err(|_| Error::invalid(format!("cannot use {}: it is no UTF-8; mend it", path.display())))
-}
-
-/// Returns the content of a file that is only looked at, nothing if there is none; a comment in it may be no UTF-8.
-pub(super) fn foreign(path: &Path) -> Result<String> {
-    let content = file::foreign(path)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&content).into_owned())
-}
-
-/// Returns `path` below `root`; a relative one as it is.
-pub(super) fn inside(root: &Path, path: &str) -> PathBuf {
-    path.strip_prefix('/').map_or_else(|| path.into(), |path| root.join(path))
 }
 
 /// Returns the values by key of a file of lines `KEY=VALUE`.

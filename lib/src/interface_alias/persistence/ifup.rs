@@ -4,7 +4,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::files::{foreign, inside, is_there, link, name};
+use super::files::{Files, is_there, link, name};
+use super::running::is_up_by_ng_alone;
 use crate::{Error, Result};
 
 /// A program that brings up what /etc/network/interfaces has.
@@ -18,46 +19,48 @@ pub(super) enum Program {
     IfupdownNg,
 }
 
-const PATHS: [&str; 2] = ["sbin/ifup", "usr/sbin/ifup"];
+const PATHS: [&str; 2] = ["/sbin/ifup", "/usr/sbin/ifup"];
 
 /// What each of the other two has at work, which counts where there is no `ifup`: Debian 13 calls that of ifupdown-ng `ifup-ng`.
 const TRACES: [(&str, Program); 5] = [
-    ("run/ifstate", Program::IfupdownNg),
-    ("sbin/ifupdown-ng", Program::IfupdownNg),
-    ("usr/sbin/ifupdown-ng", Program::IfupdownNg),
-    ("run/network/ifstatenew", Program::Ifupdown2),
-    ("etc/network/ifupdown2", Program::Ifupdown2),
+    ("/run/ifstate", Program::IfupdownNg),
+    ("/sbin/ifupdown-ng", Program::IfupdownNg),
+    ("/usr/sbin/ifupdown-ng", Program::IfupdownNg),
+    ("/run/network/ifstatenew", Program::Ifupdown2),
+    ("/etc/network/ifupdown2", Program::Ifupdown2),
 ];
 
 impl Program {
-    /// Returns the one that brings up `interface`. `ifup` itself tells, as files of one that was there before may be left.
-    pub(super) fn of(root: &Path, interface: &str) -> Result<Self> {
+    /// Returns the one that brings up `interface`, if one is there. `ifup` itself tells, as files of one that was there before may be left.
+    pub(super) fn of(files: &Files, interface: &str) -> Result<Option<Self>> {
         for path in PATHS {
-            match Self::at(root, path)? {
-                Some(Self::Ifupdown) if is_up_by_ng_alone(root, interface)? => return Ok(Self::IfupdownNg),
-                Some(program) => return Ok(program),
+            match Self::at(files, path)? {
+                Some(Self::Ifupdown) if is_up_by_ng_alone(files, interface)? => {
+                    return Ok(Some(Self::IfupdownNg));
+                }
+                Some(program) => return Ok(Some(program)),
                 None => {}
             }
         }
         for (trace, program) in TRACES {
-            if is_there(&root.join(trace))? {
-                return Ok(program);
+            if is_there(&files.at(trace))? {
+                return Ok(Some(program));
             }
         }
-        Ok(Self::Ifupdown)
+        Ok(None)
     }
 
     /// Returns which one `path` leads to, if any.
-    fn at(root: &Path, path: &str) -> Result<Option<Self>> {
+    fn at(files: &Files, path: &str) -> Result<Option<Self>> {
         /// As many as the kernel follows (path_resolution(7)).
         const LINKS: usize = 40;
-        let (mut path, mut other) = (root.join(path), None);
+        let (mut path, mut other) = (files.at(path), None);
         for _ in 0..LINKS {
             other = other.or(Self::named(&path));
             let Some(to) = link(&path)? else {
                 return Ok(is_there(&path)?.then_some(other.unwrap_or(Self::Ifupdown)));
             };
-            path = path.parent().unwrap_or(root).join(inside(root, &to.to_string_lossy()));
+            path = path.parent().unwrap_or(Path::new("/")).join(files.inside(&to.to_string_lossy()));
         }
         Err(Error::path("follow", &path)(Errno::ELOOP))
     }
@@ -72,7 +75,7 @@ impl Program {
     }
 
     /// Returns why we keep nothing for it, if so.
-    pub(super) fn refusal(self) -> Option<String> {
+    pub(super) fn objection(self) -> Option<String> {
         let (program, does) = match self {
             Self::Ifupdown => return None,
             Self::Ifupdown2 => ("ifupdown2", "may lose an alias or make it the primary address"),
@@ -82,13 +85,4 @@ impl Program {
             "this host has {program}, which reads the files of ifupdown in its own way and {does}; write the address into /etc/network/interfaces as {program} wants it, and leave persist out"
         ))
     }
-}
-
-/// Returns whether ifupdown-ng has brought `interface` up, and ifupdown, which is there as well, has not.
-fn is_up_by_ng_alone(root: &Path, interface: &str) -> Result<bool> {
-    let has = |file: &str| {
-        let is_it = |line: &str| line.split(['=', ' ']).next() == Some(interface);
-        foreign(&root.join(file)).map(|lines| lines.lines().any(is_it))
-    };
-    Ok(has("run/ifstate")? && !has("run/network/ifstate")?)
 }

@@ -6,12 +6,27 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::brought::Brought;
-use super::files::{assignments, foreign, is_there, text};
-use super::{
-    Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, each_once, label, network_manager,
-    networkd, not_kept, plain, words, yaml,
-};
+use super::entry::{each_once, label, not_kept, plain, words};
+use super::files::{Files, assignments, is_there, ours};
+use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
+use super::running::{netplan_id, netplan_profile, network_file, network_files};
+use super::sharing::sharing;
+use super::store::{Device, Manager, Store, each};
+use super::yaml;
+use crate::interface_alias::address::Address;
+use crate::interface_alias::cidr;
+use crate::interface_alias::item::{Addresses, Alias};
 use crate::{Error, Result};
+
+pub(super) static MANAGER: Manager = Manager {
+    word: "netplan",
+    is_shared: false,
+    is_before_lease: true,
+    ask,
+    find: |files, devices| each(devices, |device| find(files, device)),
+    for_lo,
+};
 
 /// A definition with addresses alone.
 #[derive(Debug)]
@@ -32,43 +47,40 @@ enum Renderer {
     NetworkManager,
 }
 
-/// Returns the name in Netplan's files of the device that networkd's file is for, if Netplan has written that file.
-pub(super) fn id_of(network_file: &Path) -> Option<String> {
-    let name = network_file.file_name()?.to_str()?;
-    Some(name.strip_prefix("10-netplan-")?.strip_suffix(".network")?.to_owned())
-}
-
 /// Returns where the addresses of a device go, if Netplan configures it.
-pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let Some(index) = device.index else { return left_behind(root, device) };
-    if let Some(network) = networkd::network_file(root, index)?
-        && let Some(id) = id_of(&network)
+fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let Some(index) = device.index else { return left_behind(files, device) };
+    if let Some(network) = network_file(files, index)?
+        && let Some(id) = netplan_id(&network)
     {
-        let made_as = made_as(root, device, &network, &id)?;
-        let sharing = networkd::sharing(root, device, &network)?;
+        let made_as = made_as(files, device, &network, &id)?;
+        let sharing = sharing(files, device, &network)?;
         let definition =
             Definition { warning: sharing.warning, ..Definition::new(device, kind(&made_as), id) };
-        return store(root, device, definition, sharing.refusal.or_else(|| unknown(&made_as))).map(Some);
+        return store(files, device, definition, sharing.objection.or_else(|| unknown(&made_as))).map(Some);
     }
-    let Some((id, made_as)) = network_manager::netplan_id(root, device)? else { return Ok(None) };
+    let Some((id, made_as)) = netplan_profile(files, &device.name, device.index)? else { return Ok(None) };
     let renderer = Renderer::NetworkManager;
     let definition = Definition { renderer, ..Definition::new(device, kind(&made_as), id) };
-    store(root, device, definition, unknown(&made_as)).map(Some)
+    store(files, device, definition, unknown(&made_as)).map(Some)
 }
 
 /// Returns our file for an interface that is not there, or that Netplan does not configure any more.
-fn left_behind(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let file = file(root, device);
+fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let file = file(files, device);
     match stored_as(&file)? {
-        Some((kind, id)) => store(root, device, Definition::new(device, Some(kind), id), None).map(Some),
-        None if text(&file)?.is_empty() => Ok(None),
+        Some((kind, id)) => store(files, device, Definition::new(device, Some(kind), id), None).map(Some),
+        None if ours(&file)?.is_empty() => Ok(None),
         None => Err(Error::invalid(format!("cannot use {}: {NOT_OURS}", file.display()))),
     }
 }
 
-/// Returns the file for lo.
-pub(super) fn for_lo(root: &Path, lo: &Device) -> Result<Store> {
-    store(root, lo, Definition::new(lo, None, "lo".into()), None)
+/// Returns the file for lo, where Netplan configures others.
+fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+    if network_files(files)?.iter().all(|(_, file)| netplan_id(file).is_none()) {
+        return Ok(None);
+    }
+    store(files, lo, Definition::new(lo, None, "lo".into()), None).map(Some)
 }
 
 const NOT_OURS: &str = "we did not write it so; move what is yours to another file";
@@ -80,40 +92,56 @@ fn body(content: &str) -> String {
     content.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
-fn file(root: &Path, device: &Device) -> PathBuf {
-    root.join("etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
+fn file(files: &Files, device: &Device) -> PathBuf {
+    files.at("/etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
 }
 
 /// Returns what a file of ours calls the device, by the key and the name in it.
 fn stored_as(file: &Path) -> Result<Option<(&'static str, String)>> {
-    let value: Value = serde_json::from_str(&body(&text(file)?)).unwrap_or_default();
+    let value: Value = serde_json::from_str(&body(&ours(file)?)).unwrap_or_default();
     let id_in = |kind: &&'static str| Some((*kind, value["network"][kind].as_object()?.keys().next()?));
     Ok(KINDS.iter().find_map(id_in).map(|(kind, id)| (kind, id.clone())))
 }
 
 /// Returns our file. One that calls the device otherwise than Netplan does now is read as it is, so that it can be removed.
-fn store(root: &Path, device: &Device, now: Definition, refusal: Option<String>) -> Result<Store> {
-    let file = file(root, device);
+fn store(files: &Rc<Files>, device: &Device, now: Definition, objection: Option<String>) -> Result<Store> {
+    let file = file(files, device);
     let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
     let renamed = |(_, id): &(&str, String)| {
         format!("{} has it as {id}, and Netplan has it as {} by now; remove it first", file.display(), now.id)
     };
-    let refusal = refusal.or(stored.as_ref().map(renamed)).or(yaml::misplaced(root, &file, &now.id)?);
+    let objection = objection.or(stored.as_ref().map(renamed)).or(yaml::misplaced(files, &file, &now.id)?);
     let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
-    let elsewhere = yaml::files(root)?.into_iter().filter(|path| *path != file).collect();
-    let form = Box::new(Definition { kind, id, ..now });
-    Ok(Store { elsewhere, refusal, ..Store::new(Persist::Netplan, device, file, 0o600, form) })
+    let store = Store::new(&MANAGER, files, device, file, 0o600, Definition { kind, id, ..now });
+    Ok(store.among(yaml::all(files)?.into(), objection))
+}
+
+/// Has Netplan generate what it makes of its files, in a directory apart (netplan-generate(8)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    const GENERATE: [&str; 2] = ["/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"];
+    let Some(generate) = program(files, &GENERATE)? else {
+        return Ok(Verdict::NotAsked("its program generate is not there".into()));
+    };
+    let scratch = Scratch::make(files)?;
+    for path in yaml::all(files)?.iter().filter(|path| drafts.iter().all(|draft| draft.file != *path)) {
+        scratch.write(files.below(path), &files.content(path)?)?;
+    }
+    for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
+        scratch.write(files.below(draft.file), &draft.content)?;
+    }
+    let arguments = ["--root-dir".as_ref(), scratch.path().as_os_str()];
+    scratch.run(&generate, &arguments, "").map(verdict)
 }
 
 /// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
-fn made_as(root: &Path, device: &Device, network: &Path, id: &str) -> Result<String> {
-    if let Some(kind) = assignments(&foreign(&network.with_extension("netdev"))?).get("Kind") {
+fn made_as(files: &Files, device: &Device, network: &Path, id: &str) -> Result<String> {
+    if let Some(kind) = assignments(&files.content(&network.with_extension("netdev"))?).get("Kind") {
         return Ok((*kind).to_owned());
     }
-    if is_there(&root.join(format!("run/systemd/system/netplan-ovs-{id}.service")))? {
+    if is_there(&files.at(format!("/run/systemd/system/netplan-ovs-{id}.service")))? {
         return Ok("part of Open vSwitch".into());
     }
-    let event = foreign(&root.join("sys/class/net").join(&*device.name).join("uevent"))?;
+    let event = files.content(&files.at("/sys/class/net").join(&*device.name).join("uevent"))?;
     let is_wireless = assignments(&event).get("DEVTYPE") == Some(&"wlan");
     Ok(if is_wireless { "wlan" } else { "ethernet" }.into())
 }
@@ -126,7 +154,7 @@ fn kind(made_as: &str) -> Option<&'static str> {
         "bond" => Some("bonds"),
         "bridge" => Some("bridges"),
         "vlan" => Some("vlans"),
-        "wlan" => Some("wifis"),
+        "wlan" | "wifi" => Some("wifis"),
         _ => None,
     }
 }
@@ -156,12 +184,12 @@ impl Form for Definition {
         if addresses.is_empty() { String::new() } else { format!("{HEADER}{:#}\n", self.value(addresses)) }
     }
 
-    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
-        match self.renderer {
+    fn review(&self, rewrite: &Rewrite) -> Result<(), Objection> {
+        rewrite.keeps(|alias, address| match self.renderer {
             Renderer::Networkd => not_kept(alias, address, &["label", "preferred_lft"]),
             Renderer::NetworkManager => not_kept(alias, address, &[])
                 .map(|why| why.replacen("it keeps", "its renderer NetworkManager keeps", 1)),
-        }
+        })
     }
 
     /// What YAML all can be, its addresses have a prefix length, and no two-faced line is one of a route.
@@ -170,7 +198,7 @@ impl Form for Definition {
         let lines = content.lines().filter_map(|line| line.split('#').next());
         let lines = lines.filter(|line| !["to:", "from:"].iter().any(|word| line.contains(word)));
         for word in lines.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']', '{', '}'])) {
-            brought.addresses.extend(cidr(word.trim_end_matches(':')).map(|(ip, _)| ip));
+            brought.addresses.extend(cidr::stored(word.trim_end_matches(':')).map(|(ip, _)| ip));
             brought.label(word);
         }
         brought
@@ -181,12 +209,7 @@ impl Form for Definition {
     }
 
     fn tell(&self, _file: &Path, gone: &[&Alias]) -> Option<String> {
-        super::may_return(
-            gone,
-            "what Netplan configures",
-            "when the interface loses its carrier",
-            "netplan apply",
-        )
+        may_return(gone, "what Netplan configures", "when the interface loses its carrier", "netplan apply")
     }
 }
 
@@ -214,7 +237,7 @@ impl Definition {
             }
             _ => return None,
         };
-        let (ip, prefix) = cidr(text)?;
+        let (ip, prefix) = cidr::stored(text)?;
         let (alias, mut address) = plain(&self.interface, ip, prefix);
         if let Some(label) = options.get("label") {
             address.set.label = Some(label.as_str()?.into());
@@ -233,7 +256,7 @@ fn entry(alias: &Alias, address: &Address) -> Value {
     if options.is_empty() { words.into() } else { json!({words: options}) }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>, id: &str) -> Box<dyn Form> {
     let device = Device::new(interface, None, false);
     Box::new(Definition::new(&device, None, id.to_owned()))

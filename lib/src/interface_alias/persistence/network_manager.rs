@@ -1,28 +1,37 @@
 //! NetworkManager: our lines in the profile that it uses for an interface, nm-settings-keyfile(5).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::files::{assignments, entries, foreign, is_there};
-use super::{Address, Addresses, Alias, Device, Form, HEADER, Persist, Store, cidr, not_kept, plain, words};
+use super::entry::{not_kept, plain};
+use super::files::{Files, assignments, is_there, name};
+use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::keyfile::{Line, SECTIONS, address_lines, keys, section_of, with, without};
+use super::reader::{Draft, Scratch, Verdict, program, verdict};
+use super::running::{made_profile, netplan_profile, profile, profile_uuid, profile_uuids};
+use super::store::{Device, Manager, Store, each};
+use crate::interface_alias::item::{Addresses, Alias};
 use crate::{Error, Result};
 
-/// What NetworkManager knows of each interface, by its number.
-pub(super) const DEVICES: &str = "run/NetworkManager/devices";
+pub(super) static MANAGER: Manager = Manager {
+    word: "networkmanager",
+    is_shared: true,
+    is_before_lease: true,
+    ask,
+    find: |files, devices| each(devices, |device| find(files, device)),
+    for_lo,
+};
 
-const PROFILES: &str = "etc/NetworkManager/system-connections";
-const GENERATED: &str = "run/NetworkManager/system-connections";
+const PROFILES: &str = "/etc/NetworkManager/system-connections";
 
 /// The profile for lo, which NetworkManager leaves alone unless one tells it otherwise.
 const LO: &str = "lvs-host-lo.nmconnection";
 
 /// That profile without addresses: lo keeps its own.
 const LO_PROFILE: &str = "[connection]\nid=lvs-host-lo\ntype=loopback\ninterface-name=lo\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n";
-
-/// The sections that have addresses, by family.
-const SECTIONS: [&str; 2] = ["ipv4", "ipv6"];
 
 /// The lines `addressN=` in a profile.
 #[derive(Debug)]
@@ -32,91 +41,104 @@ struct Profile {
     own: Option<String>,
 }
 
-/// Returns the uuid of the profile that is in use for an interface, if NetworkManager manages that.
-fn uuid(root: &Path, index: u32) -> Result<Option<String>> {
-    let state = foreign(&root.join(DEVICES).join(index.to_string()))?;
-    let state = assignments(&state);
-    let is_managed = state.get("managed") == Some(&"true");
-    Ok(state.get("connection-uuid").filter(|_| is_managed).map(|uuid| (*uuid).to_owned()))
-}
-
 /// Returns where the addresses of a device go, if NetworkManager manages it by a profile of the person's.
-pub(super) fn find(root: &Path, device: &Device) -> Result<Option<Store>> {
-    let lo = root.join(PROFILES).join(LO);
-    if &*device.name == "lo" && is_there(&lo)? {
-        return Ok(Some(for_lo(root, device)));
+fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let profiles = files.at(PROFILES);
+    if &*device.name == "lo" && is_there(&profiles.join(LO))? {
+        return Ok(Some(own_lo(files, device)));
     }
     let Some(index) = device.index else {
-        let named = profile(&root.join(PROFILES), "interface-name", &device.name)?;
-        return Ok(named.map(|file| store(device, file, None)));
+        let named = profile(files, &profiles, "interface-name", &device.name)?;
+        return Ok(named.map(|file| store(files, device, file, None)));
     };
-    let Some(uuid) = uuid(root, index)? else { return Ok(None) };
-    if let Some(file) = profile(&root.join(PROFILES), "uuid", &uuid)? {
-        return Ok(Some(store(device, file, None)));
+    let Some(uuid) = profile_uuid(files, index)? else { return Ok(None) };
+    if let Some(file) = profile(files, &profiles, "uuid", &uuid)? {
+        return Ok(Some(store(files, device, file, None)));
     }
-    let made_up = profile(&root.join(GENERATED), "uuid", &uuid)?;
-    match made_up.map(|file| foreign(&file)).transpose()? {
-        Some(content) if assignments(&content).get("external") == Some(&"true") => Ok(None),
-        None if netplan_id(root, device)?.is_some() => Ok(None),
-        _ => Err(Error::invalid(format!(
-            "cannot keep addresses of {} with networkmanager: its profile {uuid} is in no file below {}; store it there: nmcli connection modify {uuid} connection.autoconnect yes",
-            device.name,
-            root.join(PROFILES).display()
-        ))),
-    }
-}
-
-/// Returns the name in Netplan's files of a device that Netplan has NetworkManager configure, and the type of its profile.
-pub(super) fn netplan_id(root: &Path, device: &Device) -> Result<Option<(String, String)>> {
-    let is_managed = device.index.map_or(Ok(None), |index| uuid(root, index))?.is_some();
-    let file = profile(&root.join(GENERATED), "interface-name", &device.name)?.filter(|_| is_managed);
-    let Some(file) = file else { return Ok(None) };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let Some(id) = name.strip_prefix("netplan-").and_then(|name| name.strip_suffix(".nmconnection")) else {
+    if netplan_profile(files, &device.name, device.index)?.is_some() {
         return Ok(None);
-    };
-    let kind = assignments(&foreign(&file)?).get("type").unwrap_or(&"ethernet").to_string();
-    Ok(Some((id.to_owned(), kind)))
+    }
+    let made_up = made_profile(files, "uuid", &uuid)?.map(|file| files.content(&file)).transpose()?;
+    let is_external = made_up.is_some_and(|content| assignments(&content).get("external") == Some(&"true"));
+    if is_external { Ok(None) } else { Err(unusable(files, device, &uuid)?) }
 }
 
-/// Returns whether it manages an interface by a profile of the person's.
-pub(super) fn has_profiles(root: &Path) -> Result<bool> {
-    for index in super::networkd::numbers(&root.join(DEVICES))? {
-        if let Some(uuid) = uuid(root, index)?
-            && profile(&root.join(PROFILES), "uuid", &uuid)?.is_some()
-        {
-            return Ok(true);
+/// Has nmcli read the profiles without the daemon, which it can since version 1.40 (nmcli(1)).
+fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+    const MODIFY: [&str; 5] = ["--offline", "connection", "modify", "connection.zone", "lvs"];
+    let Some(nmcli) = program(files, &["/usr/bin/nmcli"])? else {
+        return Ok(Verdict::NotAsked("nmcli is not there".into()));
+    };
+    let scratch = Scratch::make(files)?;
+    for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
+        let output = scratch.run(&nmcli, &MODIFY.map(OsStr::new), &draft.content)?;
+        if output.as_ref().is_some_and(|output| output.complaint.contains("'--offline' is unknown")) {
+            return Ok(Verdict::NotAsked("nmcli is older than 1.40".into()));
+        }
+        let text = output.as_ref().map_or_else(String::new, |output| output.text.clone());
+        let read: HashSet<_> = address_lines(&text).map(|line| line.cidr).collect();
+        let lost = address_lines(&draft.content).find(|line| !read.contains(&line.cidr));
+        match (verdict(output), lost) {
+            (Verdict::Taken, None) => {}
+            (Verdict::Taken, Some(line)) => {
+                return Ok(Verdict::Refused(format!("it does not read {}={}", line.key, line.value)));
+            }
+            (other, _) => return Ok(other),
         }
     }
-    Ok(false)
+    Ok(Verdict::Taken)
 }
 
-/// Returns the profile in a directory that has `key` at `value`.
-fn profile(directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> {
-    for file in entries(directory)?
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|end| end == "nmconnection"))
-    {
-        if assignments(&foreign(&file)?).get(key) == Some(&value) {
+/// Returns the error about a profile that is in none of the files that we can write to.
+fn unusable(files: &Files, device: &Device, uuid: &str) -> Result<Error> {
+    let why = match ifcfg(files, uuid)? {
+        Some(file) => format!(
+            "its profile {uuid} is {}, of the older format ifcfg; have NetworkManager move it: nmcli connection migrate {uuid}",
+            file.display()
+        ),
+        None => format!(
+            "its profile {uuid} is in no file below {}; store it there: nmcli connection modify {uuid} connection.autoconnect yes",
+            files.at(PROFILES).display()
+        ),
+    };
+    Ok(Error::invalid(format!("cannot keep addresses of {} with networkmanager: {why}", device.name)))
+}
+
+/// Returns the file of the older format that has a profile (nm-settings-ifcfg-rh(5)).
+fn ifcfg(files: &Files, uuid: &str) -> Result<Option<PathBuf>> {
+    for file in files.entries(&files.at("/etc/sysconfig/network-scripts"))? {
+        let has_it = |content: &str| {
+            assignments(content).get("UUID").is_some_and(|value| value.trim_matches(['"', '\'']) == uuid)
+        };
+        if name(&file).starts_with("ifcfg-") && has_it(&files.content(&file)?) {
             return Ok(Some(file));
         }
     }
     Ok(None)
 }
 
-fn store(device: &Device, file: PathBuf, own: Option<String>) -> Store {
-    let form = Box::new(Profile { interface: device.name.clone(), own });
-    Store::new(Persist::NetworkManager, device, file, 0o600, form)
+fn store(files: &Rc<Files>, device: &Device, file: PathBuf, own: Option<String>) -> Store {
+    let form = Profile { interface: device.name.clone(), own };
+    Store::new(&MANAGER, files, device, file, 0o600, form)
 }
 
-/// Returns the profile for lo.
-pub(super) fn for_lo(root: &Path, device: &Device) -> Store {
-    store(device, root.join(PROFILES).join(LO), Some(format!("{HEADER}{LO_PROFILE}")))
+/// Returns the profile for lo, where NetworkManager manages an interface by a profile of the person's.
+fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+    for uuid in profile_uuids(files)? {
+        if profile(files, &files.at(PROFILES), "uuid", &uuid)?.is_some() {
+            return Ok(Some(own_lo(files, lo)));
+        }
+    }
+    Ok(None)
+}
+
+fn own_lo(files: &Rc<Files>, lo: &Device) -> Store {
+    store(files, lo, files.at(PROFILES).join(LO), Some(format!("{HEADER}{LO_PROFILE}")))
 }
 
 impl Form for Profile {
     fn read(&self, content: &str) -> Result<Addresses, String> {
-        Ok(addresses(content)
+        Ok(address_lines(content)
             .filter_map(|line| line.cidr)
             .map(|(ip, prefix)| {
                 let (alias, mut address) = plain(&self.interface, ip, prefix);
@@ -139,42 +161,12 @@ impl Form for Profile {
         if self.own.as_ref() == Some(&text) { String::new() } else { text }
     }
 
-    fn refusal(&self, alias: &Alias, address: &Address) -> Option<String> {
-        not_kept(alias, address, &[])
-    }
-
-    fn closed(&self, content: &str, is_ipv6: bool) -> Option<String> {
-        let content = if content.is_empty() { self.own.as_deref().unwrap_or_default() } else { content };
-        let section = SECTIONS[usize::from(is_ipv6)];
-        let mut methods = keys(content).filter(|line| line.section == section && line.key == "method");
-        let method = methods.next().map(|line| line.value);
-        let is_closed = !matches!(method, Some("auto" | "manual"));
-        is_closed.then(|| {
-            format!(
-                "its method for {section} is {}, which brings no addresses; make it auto or manual: nmcli connection modify {} {section}.method auto",
-                method.unwrap_or("missing"),
-                assignments(content).get("uuid").unwrap_or(&"PROFILE"),
-            )
-        })
-    }
-
-    fn loss(&self, before: &str, after: &str) -> Option<String> {
-        let left: HashSet<_> = addresses(after).map(|line| line.cidr).collect();
-        let stays = |line: &Line| left.contains(&line.cidr);
-        if let Some(line) = addresses(before).find(|line| line.value.contains(',') && !stays(line)) {
-            return Some(format!(
-                "its line {}={} has the gateway too, which would go; put that into gateway=",
-                line.key, line.value
-            ));
-        }
-        let lacks = |section: &str| addresses(after).all(|line| line.section != section);
-        let is_manual =
-            |line: &Line| SECTIONS.contains(&line.section) && (line.key, line.value) == ("method", "manual");
-        let needs = keys(before).find(|line| is_manual(line) && lacks(line.section))?;
-        Some(format!(
-            "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
-            needs.section
-        ))
+    fn review(&self, rewrite: &Rewrite) -> Result<(), Objection> {
+        let before =
+            if rewrite.before.is_empty() { self.own.as_deref().unwrap_or_default() } else { rewrite.before };
+        rewrite.keeps(|alias, _| silent(before, section_of(alias)))?;
+        rewrite.keeps(|alias, address| not_kept(alias, address, &[]))?;
+        lost(rewrite.before, rewrite.after).map_or(Ok(()), |why| Err(Objection::File(why)))
     }
 
     /// Else it writes the profile anew as it knows it, without our lines; this sets nothing.
@@ -182,7 +174,7 @@ impl Form for Profile {
         let load = Command::new("nmcli").args(["connection", "load"]).arg(file).output();
         let why = match load {
             Ok(output) if output.status.success() && output.stderr.is_empty() => {
-                return super::may_return(
+                return may_return(
                     gone,
                     "NetworkManager",
                     "when other addresses of the interface come or go",
@@ -199,85 +191,41 @@ impl Form for Profile {
     }
 }
 
-/// A line of a profile that sets something.
-struct Line<'a> {
-    section: &'a str,
-    key: &'a str,
-    value: &'a str,
-    /// Where it is, by lines.
-    number: usize,
-    /// The address and prefix length, if it sets one.
-    cidr: Option<(std::net::IpAddr, u8)>,
-}
-
-/// Returns the lines of a profile that set something.
-fn keys(content: &str) -> impl Iterator<Item = Line<'_>> {
-    let mut section = "";
-    content.lines().enumerate().filter_map(move |(number, line)| {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name;
-        }
-        let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-        Some(Line { section, key: key.trim(), value: value.trim(), number, cidr: None })
+/// Returns why a profile brings no addresses of a section, if so.
+fn silent(content: &str, section: &str) -> Option<String> {
+    let mut methods = keys(content).filter(|line| line.section == section && line.key == "method");
+    let method = methods.next().map(|line| line.value);
+    let is_silent = !matches!(method, Some("auto" | "manual"));
+    is_silent.then(|| {
+        format!(
+            "its method for {section} is {}, which brings no addresses; make it auto or manual: nmcli connection modify {} {section}.method auto",
+            method.unwrap_or("missing"),
+            assignments(content).get("uuid").unwrap_or(&"PROFILE"),
+        )
     })
 }
 
-/// Returns the lines of a profile that set an address: `address1=192.0.2.10/24,192.0.2.254`.
-fn addresses(content: &str) -> impl Iterator<Item = Line<'_>> {
-    keys(content).filter(|line| SECTIONS.contains(&line.section)).filter_map(|line| {
-        number(line.key)?;
-        let cidr = cidr(line.value.split(',').next()?);
-        Some(Line { cidr, ..line })
-    })
-}
-
-/// Returns the N of `addressN`, which may also be missing, and of the older `addressesN`.
-fn number(key: &str) -> Option<u32> {
-    let number = key.strip_prefix("addresses").or_else(|| key.strip_prefix("address"))?;
-    // It reads numbers up to this (_build_list_match_key_w_name in its nm-keyfile.c).
-    let number: i32 = if number.is_empty() { 0 } else { number.parse().ok()? };
-    number.try_into().ok()
-}
-
-fn section_of(alias: &Alias) -> &'static str {
-    SECTIONS[usize::from(alias.address.is_ipv6())]
-}
-
-/// Returns a profile without the addresses that are not to stay.
-fn without(content: &str, stays: impl Fn(std::net::IpAddr, u8) -> bool) -> String {
-    let gone: HashSet<usize> = addresses(content)
-        .filter(|line| line.cidr.is_some_and(|(ip, prefix)| !stays(ip, prefix)))
-        .map(|line| line.number)
-        .collect();
-    let lines = content.split_inclusive('\n').enumerate();
-    lines.filter(|(number, _)| !gone.contains(number)).map(|(_, line)| line).collect()
-}
-
-/// Returns a profile with these addresses too, behind those that are there, else first in the section.
-fn with<'a>(content: &str, section: &str, new: impl Iterator<Item = (&'a Alias, &'a Address)>) -> String {
-    let mut last = content.lines().position(|line| line.trim() == format!("[{section}]")).unwrap_or(0);
-    let mut most = 0;
-    for line in addresses(content).filter(|line| line.section == section) {
-        last = last.max(line.number);
-        most = most.max(number(line.key).unwrap_or(0));
+/// Returns what a change of a profile would lose of the person's, if anything.
+fn lost(before: &str, after: &str) -> Option<String> {
+    let left: HashSet<_> = address_lines(after).map(|line| line.cidr).collect();
+    let stays = |line: &Line| left.contains(&line.cidr);
+    if let Some(line) = address_lines(before).find(|line| line.has_gateway && !stays(line)) {
+        return Some(format!(
+            "its line {}={} has the gateway too, which would go; put that into gateway=",
+            line.key, line.value
+        ));
     }
-    let lines: String = (most + 1..)
-        .zip(new)
-        .map(|(number, (alias, address))| format!("address{number}={}\n", words(alias, address)))
-        .collect();
-    let mut text = String::new();
-    for (number, line) in content.split_inclusive('\n').enumerate() {
-        text += line;
-        if number == last && !lines.is_empty() {
-            text += if line.ends_with('\n') { "" } else { "\n" };
-            text += &lines;
-        }
-    }
-    text
+    let lacks = |section: &str| address_lines(after).all(|line| line.section != section);
+    let is_manual =
+        |line: &Line| SECTIONS.contains(&line.section) && (line.key, line.value) == ("method", "manual");
+    let needs = keys(before).find(|line| is_manual(line) && lacks(line.section))?;
+    Some(format!(
+        "its method for {} is manual, which needs an address; make that auto or disabled, or keep one",
+        needs.section
+    ))
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
     Box::new(Profile { interface: interface.clone(), own: None })
 }

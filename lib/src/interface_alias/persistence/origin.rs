@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{link, text};
+use super::files::{link, ours};
 use crate::{Result, file};
 
 /// What was there.
@@ -18,7 +18,7 @@ impl Origin {
     pub(super) fn of(file: &Path) -> Result<Self> {
         let is_link = link(file)?.is_some();
         let missing = file::missing(file)?;
-        let is_theirs = missing.is_empty() && (is_link || text(file)?.is_empty());
+        let is_theirs = missing.is_empty() && (is_link || ours(file)?.is_empty());
         Ok(Self { missing, is_theirs })
     }
 

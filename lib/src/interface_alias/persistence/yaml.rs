@@ -4,36 +4,36 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::files::{entries, foreign};
+use super::files::Files;
 use crate::Result;
 
 /// Where they are. Of the same name the last one is read.
-const PLACES: [&str; 3] = ["lib", "etc", "run"];
+const PLACES: [&str; 3] = ["/lib", "/etc", "/run"];
 
 /// Returns the files that Netplan reads, in the order of their names, whichever directory they are in.
-pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = BTreeMap::new();
+pub(super) fn all(files: &Files) -> Result<Vec<PathBuf>> {
+    let mut named = BTreeMap::new();
     for place in PLACES {
-        let found = entries(&root.join(place).join("netplan"))?.into_iter();
+        let found = files.entries(&files.at(place).join("netplan"))?.into_iter();
         let found = found.filter(|path| path.as_os_str().as_encoded_bytes().ends_with(b".yaml"));
-        files.extend(found.map(|path| (path.file_name().map(OsStr::to_owned), path)));
+        named.extend(found.map(|path| (path.file_name().map(OsStr::to_owned), path)));
     }
-    Ok(files.into_values().collect())
+    Ok(named.into_values().collect())
 }
 
 /// Returns why `ours` would not be merged with a definition of `id` that comes before it, if so. Netplan makes a device by the
 /// definition that it reads first, so that must be the person's: in ours alone a VLAN has no link, and a boot no network.
-pub(super) fn misplaced(root: &Path, ours: &Path, id: &str) -> Result<Option<String>> {
+pub(super) fn misplaced(files: &Files, ours: &Path, id: &str) -> Result<Option<String>> {
     let mut is_defined = false;
-    for path in files(root)?.iter().filter(|path| *path != ours) {
+    for path in all(files)?.iter().filter(|path| *path != ours) {
         if path.file_name() < ours.file_name() {
-            is_defined = is_defined || may_define(&foreign(path)?, id);
+            is_defined = is_defined || may_define(&files.content(path)?, id);
         } else if path.file_name() == ours.file_name() {
             return Ok(Some(format!(
                 "{} has the name of our file, and Netplan reads one of them; rename it",
                 path.display()
             )));
-        } else if may_define(&foreign(path)?, id) {
+        } else if may_define(&files.content(path)?, id) {
             return Ok(Some(format!(
                 "{} comes after {} and has {id}, and Netplan needs the definition of the device first; rename it so that it comes before",
                 path.display(),

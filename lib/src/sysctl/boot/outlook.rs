@@ -8,7 +8,6 @@ use super::reader::{Loaded, Origin};
 use super::simulation::{Outcome, Watched};
 use crate::sysctl::coupling;
 use crate::sysctl::text::Assignments;
-use crate::sysctl::value::same_number;
 use crate::sysctl::{Key, Setting};
 
 /// What a boot should lead to.
@@ -19,13 +18,8 @@ pub(in crate::sysctl) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn names(&self, path: &str) -> bool {
-        self.values.contains_key(&Key::at(path.to_owned()))
-    }
-
-    /// Returns whether `text` will do for `key`.
-    pub(in crate::sysctl) fn is_met(&self, key: &Key, text: &str) -> bool {
-        let wanted = self.values.get(key).copied().unwrap_or_default();
+    /// Returns whether `text` will do for `key`, of which `wanted` is wanted.
+    pub(in crate::sysctl) fn is_met(&self, key: &Key, wanted: &str, text: &str) -> bool {
         if wanted == text {
             return true;
         }
@@ -43,23 +37,28 @@ impl Boot {
         texts: &[&Assignments],
         wanted: &Wanted<'a>,
     ) -> BTreeSet<(&'static str, &'a Key)> {
-        let watched = Watched::new(wanted.values.keys().map(|key| key.path()), self.sets_defaults(texts));
+        if wanted.values.is_empty() {
+            return BTreeSet::new();
+        }
+        let watched = Watched::new(wanted.values.keys().copied(), self.sets_defaults(texts));
         let mut unmet = BTreeSet::new();
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
-            let is_met =
-                |key: &Key| outcome.held.get(key.path()).is_some_and(|held| wanted.is_met(key, &held.text));
-            unmet.extend(wanted.values.keys().filter(|key| !is_met(key)).map(|key| (reader.name, *key)));
+            let is_met = |(key, text): &(&&Key, &&str)| {
+                outcome.held(key).is_some_and(|held| wanted.is_met(key, text, &held.text))
+            };
+            let missed = wanted.values.iter().filter(|it| !is_met(it));
+            unmet.extend(missed.map(|(key, _)| (reader.name, *key)));
         }
         unmet
     }
 
     /// Returns the values to which each reader leads for `key`; nothing for one that leaves it alone.
     pub(in crate::sysctl) fn values(&self, texts: &[&Assignments], key: &Key) -> Vec<Option<String>> {
-        let watched = Watched::new(std::iter::once(key.path()), self.sets_defaults(texts));
+        let watched = Watched::new(std::iter::once(key), self.sets_defaults(texts));
         let value = |reader| {
-            let (mut outcome, _) = self.simulate(reader, texts, &watched);
-            outcome.held.remove(key.path()).map(|held| held.text)
+            let (outcome, _) = self.simulate(reader, texts, &watched);
+            outcome.held(key).map(|held| held.text.clone().into_owned())
         };
         self.readers.iter().map(value).collect()
     }
@@ -70,15 +69,16 @@ impl Boot {
         texts: &[&Assignments],
         keys: &BTreeSet<&'k Key>,
     ) -> BTreeMap<&'k Key, String> {
-        let watched = Watched::new(keys.iter().map(|key| key.path()), self.sets_defaults(texts));
+        let watched = Watched::new(keys.iter().copied(), self.sets_defaults(texts));
         let mut named: Option<BTreeMap<&Key, String>> = None;
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
             let own = |key: &&'k Key| {
-                let held = outcome.held.get(key.path()).filter(|held| held.by == key.path())?;
-                Some((*key, held.text.clone()))
+                let held = outcome.held(key).filter(|held| held.by == *key)?;
+                Some((*key, held.text.clone().into_owned()))
             };
-            let found: BTreeMap<_, _> = keys.iter().filter_map(own).collect();
+            let mut found = BTreeMap::new();
+            found.extend(keys.iter().filter_map(own));
             match &mut named {
                 Some(named) => named.retain(|key, text| found.get(key) == Some(text)),
                 None => named = Some(found),
@@ -87,23 +87,23 @@ impl Boot {
         named.unwrap_or_default()
     }
 
-    /// Returns warnings about what the next boot makes of the `wanted` parameters and of the other lines of `file`, the
-    /// first of the managed ones.
+    /// Returns warnings about what the next boot makes of the `wanted` parameters, and about lines for others that these undo;
+    /// `file` is the first of the managed ones.
     pub(in crate::sysctl) fn warnings(
         &self,
         texts: &[&Assignments],
         wanted: &Wanted,
         file: &Path,
     ) -> Vec<String> {
-        let Some(own) = texts.first() else { return Vec::new() };
-        let others = undone_by(own, wanted);
-        let paths = wanted.values.keys().map(|key| key.path()).chain(others.iter().copied());
-        let watched = Watched::new(paths, self.sets_defaults(texts));
+        let others = self.undone_by(texts, wanted);
+        let keys = wanted.values.keys().copied().chain(others.iter().copied());
+        let watched = Watched::new(keys, self.sets_defaults(texts));
         let mut warnings = BTreeMap::<String, Vec<&str>>::new();
         for reader in &self.readers {
             let (outcome, runs) = self.simulate(reader, texts, &watched);
-            let told = wanted.values.keys().filter_map(|key| warning(key, wanted, file, &outcome, &runs));
-            let undone = others.iter().filter_map(|path| undone(path, own, file, wanted, &outcome));
+            let told = wanted.values.iter();
+            let told = told.filter_map(|(key, text)| warning(key, text, wanted, file, &outcome, &runs));
+            let undone = others.iter().filter_map(|key| undone(key, wanted, &outcome));
             for warning in told.chain(undone) {
                 let names = warnings.entry(warning).or_default();
                 if !names.contains(&reader.name) {
@@ -114,66 +114,73 @@ impl Boot {
         let by = |(warning, names): (String, Vec<&str>)| format!("{warning} (by {})", names.join(" and "));
         self.warnings.iter().cloned().chain(warnings.into_iter().map(by)).collect()
     }
+
+    /// Returns the other parameters named in a file that a wanted one may undo.
+    fn undone_by<'a>(&'a self, texts: &[&'a Assignments], wanted: &Wanted) -> BTreeSet<&'a Key> {
+        let mut others = BTreeSet::new();
+        if wanted.values.keys().any(|key| coupling::changes_others(key.path())) {
+            for assignments in self.read(texts) {
+                let found = assignments.keys().filter(|key| !wanted.values.contains_key(key));
+                let may_be = |key: &&Key| {
+                    coupling::changers(key.path())
+                        .into_iter()
+                        .any(|it| wanted.values.contains_key(&Key::at(it)))
+                };
+                others.extend(found.filter(may_be));
+            }
+        }
+        others
+    }
 }
 
-/// Returns the other parameters of a file that a wanted one may undo.
-fn undone_by<'a>(own: &'a Assignments, wanted: &Wanted) -> Vec<&'a str> {
-    let switches: Vec<_> =
-        wanted.values.iter().filter(|(key, _)| coupling::changes_others(key.path())).collect();
-    let is_undone = |path: &str, text: &str| {
-        switches.iter().any(|(key, value)| coupling::precedes(key.path(), value, path, text))
-    };
-    let others = own.iter().filter(|(path, _)| !switches.is_empty() && !path.starts_with('-'));
-    let others = others.filter(|(path, _)| !wanted.names(path));
-    let others = others.filter(|(path, lines)| lines.last().is_some_and(|it| is_undone(path, &it.value())));
-    others.map(|(path, _)| path.as_str()).collect()
-}
-
-/// Returns a warning if the line for `path` in the task's own file is undone by a wanted parameter's.
-fn undone(path: &str, own: &Assignments, file: &Path, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
-    let (line, held) = (own.get(path)?.last()?, outcome.held.get(path)?);
-    if held.by == path || !wanted.names(held.by) || same_number(&line.value(), &held.text) {
+/// Returns a warning if a line for `key`, which is not wanted, is undone by a wanted parameter's.
+fn undone(key: &Key, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
+    let (origin, held) = (outcome.undone(key)?, outcome.held(key)?);
+    if !wanted.values.contains_key(held.by) {
         return None;
     }
-    let (key, by) = (Key::at(path.to_owned()), Key::at(held.by.to_owned()));
     Some(format!(
-        "the next boot undoes {} line {}, as {by} sets {key} to {} too; take one of them away",
-        file.display(),
-        line.number(),
+        "the next boot undoes {}, as {} sets {key} to {} too; take one of them away",
+        stands(origin),
+        held.by,
         held.text,
     ))
 }
 
 /// Returns what the person should know of `key`.
-fn warning(key: &Key, wanted: &Wanted, file: &Path, outcome: &Outcome, runs: &[Loaded]) -> Option<String> {
-    if let Some((origin, other)) = outcome.refused.get(key.path()) {
+fn warning(
+    key: &Key,
+    text: &str,
+    wanted: &Wanted,
+    file: &Path,
+    outcome: &Outcome,
+    runs: &[Loaded],
+) -> Option<String> {
+    if let Some((origin, other)) = outcome.refused(key) {
         let other = Key::at((*other).to_owned());
         return Some(format!(
             "the next boot cannot set {key}, as {} comes before {other} has made room for it; set both in this order",
             stands(origin)
         ));
     }
-    let Some(held) = outcome.held.get(key.path()) else {
-        let left_out = runs.iter().filter_map(|run| run.left_out(key.path())).next_back();
+    let Some(held) = outcome.held(key) else {
+        let left_out = runs.iter().filter_map(|run| run.left_out(key)).next_back();
         return Some(match left_out {
             Some(origin) => left_out_by(key, &origin),
             None if runs.iter().any(|run| run.reads(file)) => misunderstood(key),
             None => unread(file),
         });
     };
-    if wanted.is_met(key, &held.text) {
+    if wanted.is_met(key, text, &held.text) {
         return None;
     }
-    let value = if key.is_secret() { "another value" } else { &held.text };
+    let value = if key.is_secret() { "another value" } else { &*held.text };
     let stands = stands(&held.origin);
     Some(match held.by {
-        by if by == key.path() => {
+        by if by == key => {
             format!("the next boot sets {key} to {value}, as {stands} comes last; change it there")
         }
-        by => format!(
-            "the next boot sets {key} to {value}, as {stands} sets {} later; change it there",
-            Key::at(by.to_owned())
-        ),
+        by => format!("the next boot sets {key} to {value}, as {stands} sets {by} later; change it there"),
     })
 }
 

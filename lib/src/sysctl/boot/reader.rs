@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::sysctl::key::is_pattern;
+use super::simulation::Watched;
+use crate::sysctl::Key;
 use crate::sysctl::patterns::Patterns;
-use crate::sysctl::text::{Assignments, Line};
+use crate::sysctl::text::{self, Assignments, Line};
 
 /// Who reads files at boot.
 #[derive(Debug)]
@@ -50,11 +51,15 @@ pub(super) struct Origin<'a> {
 /// Where a line stands among those of all files.
 type Place = (usize, usize);
 
+/// A line, and where it stands.
+type Stand<'a> = (Place, Origin<'a>);
+
 /// One write to the kernel.
 #[derive(Debug)]
 pub(super) struct Write<'a> {
     place: Place,
-    pub(super) path: &'a str,
+    /// Where what is written stands among what is watched.
+    pub(super) at: usize,
     pub(super) text: Cow<'a, str>,
     pub(super) origin: Origin<'a>,
 }
@@ -63,7 +68,7 @@ pub(super) struct Write<'a> {
 pub(super) struct Loaded<'a> {
     syntax: Syntax,
     files: Vec<(&'a Path, &'a Assignments)>,
-    patterns: Patterns<'a, (Place, Origin<'a>)>,
+    patterns: Patterns<'a, Stand<'a>>,
     leaves_out: bool,
 }
 
@@ -72,15 +77,15 @@ impl<'a> Loaded<'a> {
         let mut loaded = Self { syntax, files: Vec::new(), patterns: Patterns::default(), leaves_out: false };
         let mut patterns = Vec::new();
         for (index, (file, assignments)) in files.iter().enumerate() {
-            loaded.leaves_out |= assignments.range("-".to_owned()..".".to_owned()).next().is_some();
-            for (path, lines) in
-                assignments.iter().filter(|(path, _)| is_pattern(path) && !path.starts_with('-'))
+            loaded.leaves_out |= text::leaves_out(assignments);
+            for (key, lines) in
+                assignments.iter().filter(|(key, _)| key.is_pattern() && !key.path().starts_with('-'))
             {
                 let origins = lines.iter().map(|line| Origin { file, line });
-                patterns.extend(origins.map(|origin| ((index, origin.line.at()), path.as_str(), origin)));
+                patterns.extend(origins.map(|origin| ((index, origin.line.at()), key.path(), origin)));
             }
         }
-        patterns.sort_by_key(|(place, ..)| *place);
+        patterns.sort_unstable_by_key(|(place, ..)| *place);
         for (place, path, origin) in patterns {
             loaded.patterns.add(path, (place, origin));
         }
@@ -88,50 +93,94 @@ impl<'a> Loaded<'a> {
         loaded
     }
 
-    /// Returns what is written to the parameters at `paths`, in order.
-    pub(super) fn writes(&self, paths: impl Iterator<Item = &'a str>) -> Vec<Write<'a>> {
-        let mut writes: Vec<Write> = paths
-            .flat_map(|path| self.to(path).into_iter().map(move |(place, origin)| (path, place, origin)))
-            .map(|(path, place, origin)| Write { place, path, text: origin.line.value(), origin })
-            .collect();
-        writes.sort_by(|one, other| (one.place, one.path).cmp(&(other.place, other.path)));
+    /// Returns what is written to what is `watched`, in order.
+    pub(super) fn writes(&self, watched: &Watched) -> Vec<Write<'a>> {
+        let naming = self.naming(watched);
+        let mut naming = naming.as_slice();
+        let mut writes = Vec::new();
+        for (at, key) in watched.keys().iter().enumerate() {
+            let (own, rest) = naming.split_at(naming.partition_point(|(other, _)| *other == at));
+            let mut write = |(place, origin): Stand<'a>| {
+                writes.push(Write { place, at, text: origin.line.value(), origin });
+            };
+            match own {
+                // Most are named once.
+                [(_, one)] if self.takes_first(one) => write(*one),
+                _ => self.taken(key, own).into_iter().for_each(write),
+            }
+            naming = rest;
+        }
+        writes.sort_unstable_by_key(|write| (write.place, write.at));
         writes
     }
 
-    /// Returns the lines that are written to the one at `path`.
-    fn to(&self, path: &str) -> Vec<(Place, Origin<'a>)> {
-        let named = self.lines(path);
+    /// Returns the lines that name what is `watched`, in the order of its places.
+    fn naming(&self, watched: &Watched) -> Vec<(usize, Stand<'a>)> {
+        let mut naming = Vec::new();
+        for (index, (file, assignments)) in self.files.iter().enumerate() {
+            for (key, lines) in *assignments {
+                if let Some(at) = watched.place(key) {
+                    let stands = lines.iter().map(|line| ((index, line.at()), Origin { file, line }));
+                    naming.extend(stands.map(|stand| (at, stand)));
+                }
+            }
+        }
+        naming.sort_unstable_by_key(|(at, (place, _))| (*at, *place));
+        naming
+    }
+
+    /// Returns the lines that are written to `key`, which is named by `own`.
+    fn taken(&self, key: &Key, own: &[(usize, Stand<'a>)]) -> Vec<Stand<'a>> {
+        let named: Vec<Stand> = own.iter().map(|(_, stand)| *stand).collect();
         match self.syntax {
             Syntax::Busybox => named.into_iter().filter(|(_, it)| !it.line.is_dashed()).collect(),
             Syntax::Procps if !named.is_empty() => named,
-            Syntax::Procps => self.matched(path),
-            Syntax::Systemd => match self.last(path, &named) {
+            Syntax::Procps => self.matched(key),
+            Syntax::Systemd => match self.last(key, &named) {
                 Some(one) => vec![one],
-                None => self.matched(path),
+                None => self.matched(key),
             },
         }
     }
 
-    fn matched(&self, path: &str) -> Vec<(Place, Origin<'a>)> {
-        if self.is_left_out(path) {
-            Vec::new()
-        } else {
-            self.patterns.matching(path).into_iter().copied().collect()
+    /// Returns whether a line is written if it is the only one that names a parameter.
+    fn takes_first(&self, (_, origin): &Stand) -> bool {
+        match self.syntax {
+            Syntax::Systemd => !self.leaves_out,
+            Syntax::Procps => true,
+            Syntax::Busybox => !origin.line.is_dashed(),
         }
     }
 
-    fn is_left_out(&self, path: &str) -> bool {
-        self.leaves_out && !self.lines(&format!("-{path}")).is_empty()
+    fn matched(&self, key: &Key) -> Vec<Stand<'a>> {
+        if self.leaving_out(key).is_empty() {
+            self.patterns.matching(key.path()).into_iter().copied().collect()
+        } else {
+            Vec::new()
+        }
     }
 
-    /// Returns the line that systemd's reader takes, of those that name `path` and those that leave it out.
-    fn last(&self, path: &str, named: &[(Place, Origin<'a>)]) -> Option<(Place, Origin<'a>)> {
-        let left_out = if self.leaves_out { self.lines(&format!("-{path}")) } else { Vec::new() };
+    /// Returns the lines that leave `key` out.
+    fn leaving_out(&self, key: &Key) -> Vec<Stand<'a>> {
+        let mut found = Vec::new();
+        if self.leaves_out {
+            let name = format!("-{}", key.path());
+            for (index, (file, assignments)) in self.files.iter().enumerate() {
+                let lines = assignments.get(name.as_str()).into_iter().flatten();
+                found.extend(lines.map(|line| ((index, line.at()), Origin { file, line })));
+            }
+        }
+        found
+    }
+
+    /// Returns the line that systemd's reader takes, of those that name `key` and those that leave it out.
+    fn last(&self, key: &Key, named: &[Stand<'a>]) -> Option<Stand<'a>> {
+        let left_out = self.leaving_out(key);
         let mut events: Vec<(Place, Option<Origin>)> =
             named.iter().map(|(place, origin)| (*place, Some(*origin))).collect();
         events.extend(left_out.iter().map(|(place, _)| (*place, None)));
-        events.sort_by_key(|(place, _)| *place);
-        let mut taken: Option<(Place, Origin)> = None;
+        events.sort_unstable_by_key(|(place, _)| *place);
+        let mut taken: Option<Stand> = None;
         for (place, origin) in events {
             let same = taken.zip(origin).is_some_and(|((_, old), new)| old.line.value() == new.line.value());
             if !same {
@@ -141,22 +190,13 @@ impl<'a> Loaded<'a> {
         taken
     }
 
-    fn lines(&self, path: &str) -> Vec<(Place, Origin<'a>)> {
-        let mut found = Vec::new();
-        for (index, (file, assignments)) in self.files.iter().enumerate() {
-            let lines = assignments.get(path).into_iter().flatten();
-            found.extend(lines.map(|line| ((index, line.at()), Origin { file, line })));
-        }
-        found
-    }
-
     /// Returns whether `file` is one of them.
     pub(super) fn reads(&self, file: &Path) -> bool {
         self.files.iter().any(|(read, _)| *read == file)
     }
 
-    /// Returns the last line that leaves out the one at `path`.
-    pub(super) fn left_out(&self, path: &str) -> Option<Origin<'a>> {
-        self.lines(&format!("-{path}")).last().map(|(_, origin)| *origin)
+    /// Returns the last line that leaves `key` out.
+    pub(super) fn left_out(&self, key: &Key) -> Option<Origin<'a>> {
+        self.leaving_out(key).last().map(|(_, origin)| *origin)
     }
 }

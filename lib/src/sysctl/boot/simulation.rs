@@ -1,111 +1,173 @@
 //! The simulated boot: all that its readers write, and what the kernel makes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops;
 use std::path::Path;
 
 use super::reader::{Loaded, Origin, Reader, Syntax, Write};
 use super::{Boot, Source};
+use crate::sysctl::Key;
 use crate::sysctl::coupling::{self, Bound};
-use crate::sysctl::key::is_pattern;
 use crate::sysctl::text::Assignments;
 use crate::sysctl::value::same_number;
 
 /// The parameters that a simulation follows: those wanted, and all that have a hand in them.
 pub(super) struct Watched {
-    paths: BTreeSet<String>,
-    /// Which of them change along when one is written.
-    followers: BTreeMap<String, Vec<String>>,
+    /// In order, so that each has a place.
+    keys: Vec<Key>,
+    /// The places of those that change along when the one at each place is written.
+    followers: Vec<Vec<usize>>,
 }
 
 impl Watched {
     /// Returns what to follow for the `wanted` ones; `defaults` says whether a boot sets defaults of interfaces.
-    pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k str>, defaults: bool) -> Self {
-        let mut watched = Self { paths: BTreeSet::new(), followers: BTreeMap::new() };
-        let mut open: Vec<String> = wanted.map(ToOwned::to_owned).collect();
+    pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k Key>, defaults: bool) -> Self {
+        let mut keys = BTreeSet::new();
+        keys.extend(wanted.cloned());
+        let mut open: Vec<Key> = keys.iter().cloned().collect();
+        let mut pairs = Vec::new();
         let default = |path: &str| if defaults { coupling::default_of(path) } else { None };
-        while let Some(path) = open.pop() {
-            if watched.paths.contains(&path) {
-                continue;
+        while let Some(key) = open.pop() {
+            let changers = coupling::changers(key.path()).into_iter().chain(default(key.path()));
+            let changers: Vec<Key> = changers.map(Key::at).collect();
+            let bound = Bound::of(key.path()).map(|(other, _)| Key::at(other.to_owned()));
+            let others = changers.iter().cloned().chain(bound);
+            open.extend(others.filter(|other| keys.insert(other.clone())));
+            pairs.extend(changers.into_iter().map(|changer| (changer, key.clone())));
+        }
+        let mut watched = Self { followers: vec![Vec::new(); keys.len()], keys: keys.into_iter().collect() };
+        for (changer, follower) in pairs {
+            if let (Some(changer), Some(follower)) = (watched.place(&changer), watched.place(&follower)) {
+                watched.followers[changer].push(follower);
             }
-            for changer in coupling::changers(&path).into_iter().chain(default(&path)) {
-                watched.followers.entry(changer.clone()).or_default().push(path.clone());
-                open.push(changer);
-            }
-            open.extend(Bound::of(&path).map(|(other, _)| other.to_owned()));
-            watched.paths.insert(path);
         }
         watched
+    }
+
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Returns the place of `key`, if that is followed.
+    pub(super) fn place(&self, key: &Key) -> Option<usize> {
+        self.keys.binary_search(key).ok()
     }
 }
 
 /// What the kernel holds of a parameter after a boot, and the line that brought it about.
 pub(super) struct Held<'a> {
-    pub(super) text: String,
+    pub(super) text: Cow<'a, str>,
     /// The parameter that the line is about.
-    pub(super) by: &'a str,
+    pub(super) by: &'a Key,
     pub(super) origin: Origin<'a>,
 }
 
-/// What a boot leads to; what it does not touch is not here.
+/// A write that the kernel refuses, and the other side of the bound.
+type Refused<'a> = (Origin<'a>, &'static str);
+
+/// What a boot makes of one parameter; nothing if it leaves that alone.
 #[derive(Default)]
+struct End<'a> {
+    held: Option<Held<'a>>,
+    refused: Option<Refused<'a>>,
+    /// The line for it that a write to another one undid.
+    undone: Option<Origin<'a>>,
+}
+
+/// What a boot leads to, for each place of what is watched.
 pub(super) struct Outcome<'a> {
-    pub(super) held: HashMap<&'a str, Held<'a>>,
-    /// Writes that the kernel refuses, and the other side of the bound.
-    pub(super) refused: HashMap<&'a str, (Origin<'a>, &'static str)>,
+    watched: &'a Watched,
+    ends: Vec<End<'a>>,
 }
 
 impl<'a> Outcome<'a> {
-    fn write(&mut self, write: &Write<'a>, syntax: Syntax, watched: &'a Watched) {
-        let path = write.path;
-        if let Some((other, _)) = Bound::of(path)
-            && self.text(other).is_some_and(|other| coupling::broken(path, &write.text, other))
-        {
-            self.refused.insert(path, (write.origin, other));
-            return;
-        }
-        self.refused.remove(path);
-        // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
-        let differs = self.text(path).is_none_or(|before| !same_number(before, &write.text));
-        let is_written = differs || syntax != Syntax::Systemd;
-        if !is_written && self.held.contains_key(path) {
-            return;
-        }
-        for follower in watched.followers.get(path).into_iter().flatten().filter(|_| is_written) {
-            let text = match coupling::effect(path, &write.text, follower, differs) {
-                None if self.follows_default(follower, path) => write.text.clone().into_owned(),
-                Some(text) => text,
-                None => continue,
-            };
-            self.held.insert(follower, Held { text, by: path, origin: write.origin });
-        }
-        let text = write.text.clone().into_owned();
-        self.held.insert(path, Held { text, by: path, origin: write.origin });
+    fn new(watched: &'a Watched) -> Self {
+        Self { watched, ends: watched.keys.iter().map(|_| End::default()).collect() }
     }
 
-    /// Returns whether an interface's parameter was not written yet and so follows its default, which is at `changer`.
-    fn follows_default(&self, path: &str, changer: &str) -> bool {
-        let is_untouched = self.held.get(path).is_none_or(|held| held.by != path);
-        is_untouched && coupling::default_of(path).as_deref() == Some(changer)
+    /// Returns what the kernel holds of `key`, if the boot sets that.
+    pub(super) fn held(&self, key: &Key) -> Option<&Held<'a>> {
+        self.ends[self.watched.place(key)?].held.as_ref()
+    }
+
+    /// Returns the last write to `key`, if that was refused.
+    pub(super) fn refused(&self, key: &Key) -> Option<&Refused<'a>> {
+        self.ends[self.watched.place(key)?].refused.as_ref()
+    }
+
+    /// Returns the line for `key` that was undone by a write to another one.
+    pub(super) fn undone(&self, key: &Key) -> Option<&Origin<'a>> {
+        self.ends[self.watched.place(key)?].undone.as_ref()
+    }
+
+    fn write(&mut self, write: &Write<'a>, syntax: Syntax) {
+        let (watched, at) = (self.watched, write.at);
+        let key = &watched.keys[at];
+        self.ends[at].refused = self.bound(key, &write.text).map(|other| (write.origin, other));
+        if self.ends[at].refused.is_some() {
+            return;
+        }
+        // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
+        let differs = self.text(at).is_none_or(|before| !same_number(before, &write.text));
+        let is_written = differs || syntax != Syntax::Systemd;
+        if !is_written && self.ends[at].held.is_some() {
+            return;
+        }
+        for follower in watched.followers[at].iter().copied().filter(|_| is_written) {
+            let text = match coupling::effect(key.path(), &write.text, watched.keys[follower].path(), differs)
+            {
+                None if self.follows_default(follower, key) => write.text.clone(),
+                Some(text) => text.into(),
+                None => continue,
+            };
+            let own = self.ends[follower].held.take().filter(|held| *held.by == watched.keys[follower]);
+            let undone = own.filter(|held| !same_number(&held.text, &text));
+            let end = &mut self.ends[follower];
+            end.undone = undone.map(|held| held.origin).or(end.undone);
+            end.held = Some(Held { text, by: key, origin: write.origin });
+        }
+        let held = Held { text: write.text.clone(), by: key, origin: write.origin };
+        self.ends[at] = End { held: Some(held), ..End::default() };
+    }
+
+    /// Returns the other side if the bound of `key` does not let it become `text` at this moment.
+    fn bound(&self, key: &Key, text: &str) -> Option<&'static str> {
+        let (other, _) = Bound::of(key.path())?;
+        let held = self.text(self.watched.place(&Key::at(other.to_owned()))?)?;
+        coupling::broken(key.path(), text, held).then_some(other)
+    }
+
+    /// Returns whether an interface's parameter was not written yet and so follows its default, which is `changer`.
+    fn follows_default(&self, at: usize, changer: &Key) -> bool {
+        let key = &self.watched.keys[at];
+        let is_untouched = self.ends[at].held.as_ref().is_none_or(|held| held.by != key);
+        is_untouched && coupling::default_of(key.path()).as_deref() == Some(changer.path())
     }
 
     /// Returns what is there at this moment, as far as that is known.
-    fn text(&self, path: &str) -> Option<&str> {
-        self.held.get(path).map(|held| held.text.as_str()).or_else(|| coupling::at_boot(path))
+    fn text(&self, at: usize) -> Option<&str> {
+        let held = self.ends[at].held.as_ref().map(|held| &*held.text);
+        held.or_else(|| coupling::at_boot(self.watched.keys[at].path()))
     }
 }
 
 impl Boot {
+    /// Returns what each file assigns that is read.
+    pub(super) fn read<'a>(&'a self, texts: &[&'a Assignments]) -> Vec<&'a Assignments> {
+        self.files.keys().filter_map(|file| self.assignments(file, texts)).collect()
+    }
+
     /// Returns whether a boot sets defaults of interfaces, or may by a pattern.
     pub(super) fn sets_defaults(&self, texts: &[&Assignments]) -> bool {
         let sets = |assignments: &Assignments| {
-            let (from, to) = ("net/ipv4/conf/default/".to_owned(), "net/ipv4/conf/default0".to_owned());
-            assignments.range(from..to).next().is_some() || assignments.keys().any(|path| is_pattern(path))
+            let defaults = (
+                ops::Bound::Included("net/ipv4/conf/default/"),
+                ops::Bound::Excluded("net/ipv4/conf/default0"),
+            );
+            assignments.range::<str, _>(defaults).next().is_some() || assignments.keys().any(Key::is_pattern)
         };
-        let others = self.files.values().filter_map(|source| match source {
-            Source::Other(assignments) => Some(assignments),
-            Source::Managed(_) => None,
-        });
-        others.chain(texts.iter().copied()).any(sets)
+        self.read(texts).into_iter().any(sets)
     }
 
     /// Returns what `reader` leads to, where the managed files assign what `texts` says; and what its runs have loaded.
@@ -115,14 +177,14 @@ impl Boot {
         texts: &[&'a Assignments],
         watched: &'a Watched,
     ) -> (Outcome<'a>, Vec<Loaded<'a>>) {
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new(watched);
         let mut runs = Vec::new();
         for run in &reader.runs {
             let files =
                 run.files.iter().filter_map(|file| Some((file.as_path(), self.assignments(file, texts)?)));
             let loaded = Loaded::new(run.syntax, files.collect());
-            for write in loaded.writes(watched.paths.iter().map(String::as_str)) {
-                outcome.write(&write, run.syntax, watched);
+            for write in loaded.writes(watched) {
+                outcome.write(&write, run.syntax);
             }
             runs.push(loaded);
         }

@@ -15,19 +15,19 @@ pub(in crate::sysctl) struct Draft {
 /// One of them; if it assigns a parameter, with its path and its value.
 #[derive(Clone)]
 pub(in crate::sysctl) struct DraftLine {
-    assigned: Option<(String, String)>,
+    assigned: Option<(Key, String)>,
     bytes: Vec<u8>,
 }
 
 impl DraftLine {
     fn new(bytes: Vec<u8>) -> Self {
-        let assigned =
-            assignment(&bytes).map(|(path, value)| (path, String::from_utf8_lossy(value).into_owned()));
+        let assigned = assignment(&bytes)
+            .map(|(path, value)| (Key::at(path), String::from_utf8_lossy(value).into_owned()));
         Self { assigned, bytes }
     }
 
-    fn path(&self) -> Option<&str> {
-        self.assigned.as_ref().map(|(path, _)| path.as_str())
+    fn key(&self) -> Option<&Key> {
+        self.assigned.as_ref().map(|(key, _)| key)
     }
 
     /// Returns the same line with another value and comment, where these are another's; spelling and spacing stay.
@@ -55,7 +55,7 @@ impl Draft {
 
     /// Keeps the lines of the parameters for which `keeps` holds, and all that assign none.
     pub(in crate::sysctl) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.lines.retain(|line| line.path().is_none_or(&keeps));
+        self.lines.retain(|line| line.key().is_none_or(|key| keeps(key.path())));
     }
 
     /// Sets the last line of each of `wanted` that has one; returns those.
@@ -64,11 +64,9 @@ impl Draft {
         wanted: &BTreeMap<&'k Key, &str>,
         comment: Option<&str>,
     ) -> BTreeSet<&'k Key> {
-        let by_path: BTreeMap<&str, (&'k Key, &str)> =
-            wanted.iter().map(|(key, text)| (key.path(), (*key, *text))).collect();
         let mut done = BTreeSet::new();
         for line in self.lines.iter_mut().rev() {
-            if let Some((key, text)) = line.path().and_then(|path| by_path.get(path))
+            if let Some((key, text)) = line.key().and_then(|key| wanted.get_key_value(key))
                 && done.insert(*key)
             {
                 *line = line.with(key, text, comment);
@@ -84,12 +82,14 @@ impl Draft {
         self.ended = true;
     }
 
-    /// Takes all lines of the parameter at `path` out; returns the last one, the one that counts.
-    pub(in crate::sysctl) fn take(&mut self, path: &str) -> Option<DraftLine> {
-        let last = self.lines.iter().rfind(|line| line.path() == Some(path)).cloned()?;
-        self.lines.retain(|line| line.path() != Some(path));
-        self.ended = true;
-        Some(last)
+    /// Takes all lines of the parameters `keys` out; returns the last one of each, the one that counts.
+    pub(in crate::sysctl) fn take(&mut self, keys: &BTreeSet<&Key>) -> BTreeMap<Key, DraftLine> {
+        let mut taken = BTreeMap::new();
+        for line in self.lines.extract_if(.., |line| line.key().is_some_and(|key| keys.contains(key))) {
+            taken.extend(line.key().cloned().map(|key| (key, line)));
+        }
+        self.ended |= !taken.is_empty();
+        taken
     }
 
     /// Puts a line that was taken out at a place.
@@ -102,10 +102,14 @@ impl Draft {
         self.lines.len()
     }
 
-    /// Returns the place, path and value of each line that assigns a parameter.
-    pub(in crate::sysctl) fn assigned(&self) -> impl Iterator<Item = (usize, &str, &str)> {
-        let lines = self.lines.iter().enumerate();
-        lines.filter_map(|(at, line)| line.assigned.as_ref().map(|(path, value)| (at, &**path, &**value)))
+    /// Returns the place, name and value of each line that assigns a parameter.
+    pub(in crate::sysctl) fn assigned(&self) -> impl Iterator<Item = (usize, &Key, &str)> {
+        (0..self.count()).filter_map(|at| self.assignment(at).map(|(key, value)| (at, key, value)))
+    }
+
+    /// Returns the name and value of the line at a place, if it assigns a parameter.
+    pub(in crate::sysctl) fn assignment(&self, at: usize) -> Option<(&Key, &str)> {
+        self.lines.get(at)?.assigned.as_ref().map(|(key, value)| (key, value.as_str()))
     }
 
     /// Returns the place above the comments that stand right above the line at `at`.

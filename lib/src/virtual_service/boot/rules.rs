@@ -53,7 +53,9 @@ pub(super) fn task(text: &str) -> Result<Option<Json>, String> {
         match (line.is_service, servers) {
             (true, None) => {
                 let servers = ("real_servers".to_owned(), json!([]));
-                services.push(line.service.into_iter().chain(line.options).chain([servers]).collect());
+                let mut service = line.service;
+                service.extend(line.options.into_iter().chain([servers]));
+                services.push(service);
             }
             (false, Some(servers)) => servers.push(Json::Object(line.options)),
             (true, Some(_)) => return Err(format!("its line {text:?} adds a service that is there already")),
@@ -96,16 +98,7 @@ impl Line {
             }
         }
         let [mut service, mut options, mut persistence, tunnel] = maps;
-        if let Some(mask) = persistence.remove("mask") {
-            let is_dotted = mask.as_str().is_some_and(|mask| mask.contains('.'));
-            persistence.insert(if is_dotted { "netmask" } else { "prefix" }.into(), mask);
-        }
-        // The one name for what stands behind three options.
-        for protocol in ["tcp", "udp", "sctp"] {
-            if let Some(address) = service.remove(protocol) {
-                service.extend([("protocol".into(), json!(protocol)), ("address".into(), address)]);
-            }
-        }
+        name_as_in_a_task(&mut service, &mut persistence);
         if is_service {
             options.insert("flags".into(), json!(flags));
         }
@@ -113,6 +106,19 @@ impl Line {
             [("persistence", persistence), ("tunnel", tunnel)].into_iter().filter(|(_, map)| !map.is_empty());
         options.extend(nested.map(|(name, map)| (name.to_owned(), Json::Object(map))));
         Some(Self { is_service, service, options })
+    }
+}
+
+/// Gives the one name to what stands behind three options, and two to what may be a netmask or a length.
+fn name_as_in_a_task(service: &mut Map<String, Json>, persistence: &mut Map<String, Json>) {
+    for protocol in ["tcp", "udp", "sctp"] {
+        if let Some(address) = service.remove(protocol) {
+            service.extend([("protocol".into(), json!(protocol)), ("address".into(), address)]);
+        }
+    }
+    if let Some(mask) = persistence.remove("mask") {
+        let is_dotted = mask.as_str().is_some_and(|mask| mask.contains('.'));
+        persistence.insert(if is_dotted { "netmask" } else { "prefix" }.into(), mask);
     }
 }
 

@@ -6,7 +6,7 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs ipvs-kernel versions sanity assembled collection modules
+.PHONY: help demo test lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs ipvs-kernel kernels versions sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
@@ -100,6 +100,18 @@ ipvs-kernel: modules
 	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
 	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
 	    $(patsubst lib/tests/%.rs,--test %,$(wildcard lib/tests/virtual_service_*.rs lib/tests/*_guest.rs)) -- --test-threads=1
+
+# What takes minutes of a guest: a thousand services, and a real boot with a table.
+kernels: modules
+ifeq ($(shell id -u),0)
+	lab/guest need
+	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
+	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
+	    --test virtual_service_faults -- --ignored --nocapture --test-threads=1
+	lab/guest_boots
+else
+	@echo 'ignored: make kernels (the host that boots has several users, which only root can make)'
+endif
 
 # The packed collection on the oldest and newest ansible-core, and the examples of its pages.
 versions: collection

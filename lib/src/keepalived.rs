@@ -50,7 +50,9 @@ pub(crate) fn owned_addresses(root: &Root) -> Result<Owned> {
 
 /// Returns the virtual services that keepalived sets and takes away; none if it has no configuration.
 pub(crate) fn services(root: &Root) -> Result<BTreeSet<Service>> {
-    Ok(service::listed(&text::whole(root)?).into_iter().collect())
+    let mut found = BTreeSet::new();
+    found.extend(service::listed(&text::whole(root)?));
+    Ok(found)
 }
 
 #[cfg(test)]

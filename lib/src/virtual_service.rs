@@ -90,7 +90,8 @@ impl VirtualService {
 
     /// Returns which services are read: those of the task, or all.
     fn read(&mut self) -> Result<BTreeSet<Ingress>> {
-        let mut read: BTreeSet<_> = self.options.services.keys().copied().collect();
+        let mut read = BTreeSet::new();
+        read.extend(self.options.services.keys().copied());
         if self.options.purge == Purge::All {
             read.extend(self.table.services()?);
         }
@@ -200,7 +201,9 @@ impl Resource for VirtualService {
             item::services(&then).map(|(ingress, service)| described(ingress, service, &then)).collect();
         let remarks = [("connections", json!(self.told(report))), ("services", json!(services))];
         let persist = self.store.as_ref().map(|store| ("persist", store.remark()));
-        remarks.into_iter().chain(persist).map(|(key, value)| (key.to_owned(), value)).collect()
+        let mut all = Map::new();
+        all.extend(remarks.into_iter().chain(persist).map(|(key, value)| (key.to_owned(), value)));
+        all
     }
 }
 

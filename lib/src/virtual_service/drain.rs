@@ -120,7 +120,8 @@ impl VirtualService {
             let Some(entry) = item.live() else { return false };
             report.plan.get(item).is_some() || self.is_drained(entry)
         };
-        let items: BTreeSet<&Item> = report.found.keys().chain(then.keys()).filter(is).collect();
+        let mut items = BTreeSet::<&Item>::new();
+        items.extend(report.found.keys().chain(then.keys()).filter(is));
         let told = items.into_iter().filter_map(|item| {
             let entry = item.live()?;
             let real_server: SocketAddr = entry.real_server?;

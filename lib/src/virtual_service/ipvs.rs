@@ -151,7 +151,9 @@ impl Ipvs {
             Ok(servers)
         })?;
         let with_counts = |(at, server)| (at, (server, counts.get(&at).copied().unwrap_or_default()));
-        Ok(servers.into_iter().map(with_counts).collect())
+        let mut found = RealServers::new();
+        found.extend(servers.into_iter().map(with_counts));
+        Ok(found)
     }
 
     /// Returns an error about a kernel that has no IPVS, as far as that can be known without loading it.
@@ -210,9 +212,17 @@ impl Ipvs {
                 Some(EEXIST) if !is_there && tried < 3 => is_there = true,
                 Some(ESRCH | ENOENT) if change.after.is_none() => return Ok(()),
                 Some(number) if is_there && tried < 3 && is_gone(key, number) => is_there = false,
+                // The kernel asks modprobe for a scheduler, which a host may lack.
+                Some(ENOENT) if tried == 1 && self.load(change) => {}
                 _ => return Err(refusal::unwritable(key, change, error)),
             }
         }
+    }
+
+    /// Loads what a service needs; returns whether that is there then.
+    fn load(&self, change: &Change<Value>) -> bool {
+        let Some(service) = change.after.as_ref().and_then(Value::service) else { return false };
+        refusal::modules(service).iter().all(|module| kernel_module::load(&self.root, module, &[]).is_ok())
     }
 }
 

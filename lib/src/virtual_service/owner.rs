@@ -82,7 +82,9 @@ fn ldirectord(path: &Path) -> Result<BTreeSet<Service>> {
         Ok(at) => Some(Service::At(at.ip(), at.port())),
         Err(_) => value.parse().ok().map(Service::Mark),
     });
-    Ok(theirs.collect())
+    let mut found = BTreeSet::new();
+    found.extend(theirs);
+    Ok(found)
 }
 
 #[cfg(test)]

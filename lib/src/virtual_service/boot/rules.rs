@@ -53,7 +53,9 @@ pub(super) fn task(text: &str) -> Result<Option<Json>, String> {
             (true, None) => {
                 places.insert(line.service.clone(), services.len());
                 let servers = ("real_servers".to_owned(), json!([]));
-                services.push(line.service.into_iter().chain(line.options).chain([servers]).collect());
+                let mut service = line.service;
+                service.extend(line.options.into_iter().chain([servers]));
+                services.push(service);
             }
             (false, Some(servers)) => servers.push(Json::Object(line.options)),
             (true, Some(_)) => return Err(format!("its line {text:?} adds a service that is there already")),

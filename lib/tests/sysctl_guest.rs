@@ -50,6 +50,7 @@ const FILE: &str = "/etc/sysctl.d/50-lvs.conf";
 /// Returns this machine, which has IPVS and connection tracking, with an /etc of its own.
 fn machine() -> Host {
     host::only_in_a_guest();
+    host::only_in_a_guest();
     run("modprobe ip_vs");
     Host::of_this_network()
 }

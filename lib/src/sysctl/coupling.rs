@@ -38,7 +38,9 @@ pub(super) fn is_switch(key: &Key) -> bool {
 
 /// Returns the one that becomes 0, and so unset, when that at `path` is set.
 pub(super) fn unset_with(path: &str) -> Option<String> {
-    TWINS.iter().filter(|twins| matches!(twins.2, Relation::Either)).find_map(|twins| twins.other(path))
+    let mut twins = TWINS.iter().filter(|twins| matches!(twins.2, Relation::Either));
+    // Most are not asked about memory, and a task may have hundreds of them.
+    if path.starts_with("vm/") { twins.find_map(|twins| twins.other(path)) } else { None }
 }
 
 /// The rank of switches for everything.

@@ -86,7 +86,8 @@ impl Scope {
         let only_stored = |(key, _): &(&Key, _)| self.set.is_empty() || self.missing.contains(*key);
         let stored = self.stored.iter().filter(only_stored).filter(|(key, _)| !key.is_pattern());
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        let set = self.set.iter().filter(|(key, _)| self.stored.get(*key) != Some(&None));
+        let any_goes = self.stored.values().any(Option::is_none);
+        let set = self.set.iter().filter(|(key, _)| !any_goes || self.stored.get(*key) != Some(&None));
         set.map(|(key, text)| (key, text.as_str())).chain(stored).collect()
     }
 

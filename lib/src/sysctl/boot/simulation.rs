@@ -127,8 +127,9 @@ impl<'a> Outcome<'a> {
             end.undone = undone.map(|held| held.origin).or(end.undone);
             end.held = Some(Held { text, by: key, origin: write.origin });
         }
-        let held = Held { text: write.text.clone(), by: key, origin: write.origin };
-        self.ends[at] = End { held: Some(held), ..End::default() };
+        let end = &mut self.ends[at];
+        end.held = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
+        end.undone = None;
     }
 
     /// Returns the other side if the bound of `key` does not let it become `text` at this moment.

@@ -125,34 +125,29 @@ impl Ipvs {
             let answer = self.ask(message::all, NLM_F_DUMP)?;
             let answer = answer.map_err(|error| refusal::unreadable("the services", error))?;
             let found = answer.messages.iter().filter_map(message::read_service).map(|(ingress, _)| ingress);
-            let mut found: Vec<_> = found.collect();
-            found.sort();
-            Ok(found)
+            let mut sorted = BTreeSet::new();
+            sorted.extend(found);
+            Ok(sorted.into_iter().collect())
         })
     }
 
     /// Returns the real servers of a service; where they are many, as two readings agree on.
     pub(super) fn real_servers(&mut self, ingress: Ingress) -> Result<RealServers> {
-        let mut counts = BTreeMap::new();
-        let servers = agreed("the real servers", PART, || {
+        let mut found = RealServers::new();
+        // What counts differs from one reading to the next.
+        agreed("the real servers", PART, || {
             let answer = self.ask(|family| message::about(family, Command::GetDest, ingress), NLM_F_DUMP)?;
             let answer = answer
                 .map_err(|error| refusal::unreadable(&format!("the real servers of {ingress}"), error))?;
-            let mut servers = Vec::new();
+            found.clear();
             for message in &answer.messages {
-                let Some((at, server, connections)) = message::read_real_server(message, ingress.is_ipv4())
-                else {
-                    continue;
-                };
-                counts.insert(at, connections);
-                servers.push((at, server));
+                if let Some((at, server, connections)) = message::read_real_server(message, ingress.is_ipv4())
+                {
+                    found.insert(at, (server, connections));
+                }
             }
-            servers.sort_by_key(|(at, _)| *at);
-            Ok(servers)
+            Ok(found.iter().map(|(at, (server, _))| (*at, server.clone())).collect())
         })?;
-        let with_counts = |(at, server)| (at, (server, counts.get(&at).copied().unwrap_or_default()));
-        let mut found = RealServers::new();
-        found.extend(servers.into_iter().map(with_counts));
         Ok(found)
     }
 

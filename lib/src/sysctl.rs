@@ -188,8 +188,8 @@ impl Sysctl {
     }
 
     /// Writes the planned lines to a file, as it was observed last.
-    fn write_file(&mut self, path: &Rc<Path>, plan: &Plan<Self>) -> Result<()> {
-        let Some(text) = self.planned_text(path, plan)? else { return Ok(()) };
+    fn write_file(&mut self, path: &Rc<Path>, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        let Some(text) = self.planned_text(path, now, plan)? else { return Ok(()) };
         match self.rewritten.remove(path) {
             Some(done) => done.undo(path, &text),
             None => {
@@ -286,7 +286,7 @@ impl Resource for Sysctl {
 
     fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         match layer {
-            Layer::File(path) => self.write_file(path, plan),
+            Layer::File(path) => self.write_file(path, now, plan),
             Layer::Kernel => self.write_kernel(now, plan),
         }
     }
@@ -336,14 +336,14 @@ impl Resource for Sysctl {
         }
     }
 
-    fn review(&mut self, _found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
+    fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
         let mut warnings = self.scope.warnings.clone();
         if let (Some(kernel), true) = (&self.kernel, self.options.wish == Wish::Present) {
             advice::is_writable(kernel, plan)?;
             advice::keeps_routes(&self.root, kernel, plan)?;
             warnings.extend(advice::without_effect(&self.scope.set, kernel)?);
         }
-        warnings.extend(self.boot_warnings(plan)?);
+        warnings.extend(self.boot_warnings(found, plan)?);
         let is_idle = |file: &&Rc<Path>| !plan.items().any(|item| item.is_in(file));
         self.idle = self.files.iter().filter(is_idle).cloned().collect();
         Ok(warnings)

@@ -255,3 +255,16 @@ fn the_files_of_distributions_and_roles_keep_their_lines_and_are_understood() {
         }
     }
 }
+
+#[test]
+fn a_line_that_stays_as_it_is_moves_with_one_that_it_would_be_undone_by() {
+    let host = host_with(false, &[]);
+    let file = format!("/{OWN}");
+    let other = full("4.ip_forward=1\nc.v0.forwarding=0\nc.all.forwarding=0\n");
+    host.write(OWN, &other);
+    let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.forwarding": 0});
+    let task = json!({"settings": settings, "sysctl_file": file});
+    host.sysctl(task.clone()).apply().map_err(|error| error.sentence()).unwrap();
+    assert_eq!(host.text(OWN), full("c.all.forwarding=0\n4.ip_forward=1\nc.v0.forwarding=0\n"));
+    assert!(host.sysctl(task).apply().unwrap().plan.is_empty());
+}

@@ -253,8 +253,13 @@ impl Sysctl {
         Wanted { values, at_least: self.options.at_least }
     }
 
-    /// Returns what `plan` makes of the content of the file at `path`; nothing if it plans nothing there.
-    pub(super) fn planned_text(&self, path: &Path, plan: &Plan<Self>) -> Result<Option<Vec<u8>>> {
+    /// Returns what `plan` makes of the content of a file; nothing if it plans nothing there.
+    pub(super) fn planned_text(
+        &self,
+        path: &Rc<Path>,
+        now: &State<Self>,
+        plan: &Plan<Self>,
+    ) -> Result<Option<Vec<u8>>> {
         let planned = plan.iter().filter(|(item, _)| item.is_in(path));
         let mut edits: BTreeMap<&str, &[Line]> = BTreeMap::new();
         edits
@@ -265,19 +270,32 @@ impl Sysctl {
             return Ok(None);
         }
         let bytes = self.contents.get(path).map_or(&[][..], |content| content.bytes.as_slice());
-        let text = text::edited(bytes, &edits);
+        let mut text = text::edited(bytes, &edits);
+        if !self.leads_to(path, &text, plan) {
+            // Lines of the task that stay as they are have to move too.
+            let place = self.files.iter().position(|file| file == path);
+            let wanted = place.and_then(|place| self.wanted_texts(now).into_iter().nth(place)?);
+            text = wanted.filter(|wanted| self.leads_to(path, wanted, plan)).unwrap_or(text);
+        }
         if text.len() as u64 > file::MOST {
             return Err(file::too_large(path, file::MOST));
         }
         Ok(Some(text))
     }
 
+    /// Returns whether the file at `path` is as `plan` says once it holds `text`.
+    fn leads_to(&self, path: &Rc<Path>, text: &[u8], plan: &Plan<Self>) -> bool {
+        let then: BTreeMap<Item, Value> = self.observed(path, &text::assignments(text)).into_iter().collect();
+        let mut planned = plan.iter().filter(|(item, _)| item.is_in(path));
+        planned.all(|(item, change)| then.get(item) == change.after.as_ref())
+    }
+
     /// Returns warnings about what the next boot makes of the files that `plan` leads to.
-    pub(super) fn boot_warnings(&self, plan: &Plan<Self>) -> Result<Vec<String>> {
+    pub(super) fn boot_warnings(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<Vec<String>> {
         let (Some(file), Some(boot)) = (self.files.first(), &self.boot) else { return Ok(Vec::new()) };
         let mut planned = Vec::new();
         for file in &self.files {
-            planned.push(self.planned_text(file, plan)?.as_deref().map(text::assignments));
+            planned.push(self.planned_text(file, now, plan)?.as_deref().map(text::assignments));
         }
         let texts = self.assigned(&planned);
         let mut warnings: Vec<String> = plan.iter().filter_map(|it| self.overruled(it)).collect();

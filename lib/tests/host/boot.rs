@@ -155,11 +155,26 @@ pub(crate) fn applied(host: &Host, tasks: &[Value]) -> Answers {
     assert!(changed.is_empty() || !answers.warnings.is_empty(), "{tasks:?} again: {changed:?}");
     // What changes along is told by what it follows.
     for name in changed.iter().filter(|name| answers.wanted.contains_key(*name)) {
-        let is_told = answers.warnings.iter().any(|it| it.contains(&format!(" {name} to ")));
+        let is_told = answers.warnings.iter().any(|it| is_about(it, name));
         assert!(is_told, "{tasks:?} again: {name}: {:?}\n{}", answers.warnings, host.stored());
     }
     answers.contradict = !changed.is_empty();
     answers
+}
+
+/// Returns whether a warning is about this parameter, or about a switch that changes it along: tasks that contradict each other
+/// about a switch do so about that too (net/ipv4/devinet.c, `inet_forward_change`; net/ipv6/addrconf.c, `addrconf_fixup_forwarding`).
+fn is_about(warning: &str, name: &str) -> bool {
+    let follows =
+        |family, ends: &[&str]| name.starts_with(family) && ends.iter().any(|end| name.ends_with(end));
+    let switches: &[&str] = match name {
+        _ if follows("net.ipv4.conf.", &[".forwarding", ".accept_redirects"]) => {
+            &["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"]
+        }
+        _ if follows("net.ipv6.conf.", &[".forwarding"]) => &["net.ipv6.conf.all.forwarding"],
+        _ => &[],
+    };
+    switches.iter().chain([&name]).any(|of| warning.contains(&format!(" {of} to ")))
 }
 
 /// Boots by each of the readers; what differs from what was wanted must have been told, and nothing else.

@@ -55,7 +55,9 @@ options:
         description: How far packets go, to V(255). A new daemon gets V(1).
         type: int
       maxlen:
-        description: How many bytes a packet has at most. It is not over what packets of the interface have room for. A new daemon gets V(1472), with IPv6 V(1452).
+        description:
+          - How many bytes a packet has at most. It is not over what packets of the interface have room for. A new daemon gets V(1472),
+            with IPv6 V(1452).
         type: int
   backup:
     description: The daemon that is told by another director. It may run beside O(master).

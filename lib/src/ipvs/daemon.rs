@@ -123,29 +123,15 @@ impl Wish {
         else {
             return Err(refuse(role, "its interface is missing; give interface"));
         };
-        let mtu = match links.get(&interface) {
-            Some(Some((mtu, true))) => *mtu,
-            Some(Some((_, false))) => {
-                return Err(refuse(role, &format!("the interface {interface} is down; bring it up first")));
-            }
-            // One that is gone stays in the kernel's list, and talks with nobody.
-            _ => {
-                return Err(refuse(
-                    role,
-                    &format!("there is no interface {interface}; check the name with `ip link`"),
-                ));
-            }
-        };
+        let mtu = mtu(role, links, &interface)?;
         let group = self.group.or(present.map(|present| present.group)).unwrap_or(GROUP);
         let maxlen = self.maxlen.or(present.map(|present| present.maxlen));
         let room = mtu.saturating_sub(headers(group));
         if role == Role::Master && self.maxlen.is_some_and(|maxlen| u32::from(maxlen) > room) {
-            return Err(refuse(
-                role,
-                &format!(
-                    "maxlen is over {room}, which is what packets of {interface} have room for; give less"
-                ),
-            ));
+            let why = format!(
+                "maxlen is over {room}, which is what packets of {interface} have room for; give less"
+            );
+            return Err(refuse(role, &why));
         }
         Ok(Some(Daemon {
             interface,
@@ -156,6 +142,17 @@ impl Wish {
             maxlen: maxlen.unwrap_or_else(|| usual(role, mtu, group)),
         }))
     }
+}
+
+/// Returns how large packets of an interface may be, if it is there and up.
+fn mtu(role: Role, links: &Links, interface: &str) -> Result<u32> {
+    let why = match links.get(interface) {
+        Some(Some((mtu, true))) => return Ok(*mtu),
+        Some(Some((_, false))) => format!("the interface {interface} is down; bring it up first"),
+        // One that is gone stays in the kernel's list, and talks with nobody.
+        _ => format!("there is no interface {interface}; check the name with `ip link`"),
+    };
+    Err(refuse(role, &why))
 }
 
 /// Returns what the headers of a packet take.

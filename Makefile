@@ -20,9 +20,9 @@ demo: assembled $(VENV)/ansible
 	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-# Two lanes, as two cores have room for two hosts that mostly wait. What all of them need is made first: so they find it READY.
+# Three lanes, as two cores have room for hosts that mostly wait. What all of them need is made first: so they find it READY.
 test: collection $(VENV)/molecule $(VENV)/pytest
-	lab/stages lint unit -- fuzz-seconds aarch64 molecule -- persistence ipvs versions sanity
+	lab/stages lint unit -- molecule -- ipvs -- persistence versions sanity fuzz-seconds aarch64
 
 lint:
 	cargo fmt --check

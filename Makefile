@@ -12,6 +12,7 @@ help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
 	@echo 'make test        all tests: lint, unit, fuzz-seconds, aarch64, molecule, persistence, ipvs, versions, sanity'
 	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
+	@echo 'make kernels     what takes minutes of a guest: a real boot with a table, a thousand services'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
 	@echo 'make modules     the plain binaries, in target/modules'

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,6 +36,17 @@ MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
 KERNEL = ('ipvs', 'kernel_module', 'virtual_service')
 
 
+def makes(example):
+    """Returns whether an example makes a dummy interface."""
+    return any(isinstance(options, dict) and options.get('create') == 'dummy' for options in example.values())
+
+
+def has_dummies():
+    """Returns whether this kernel has dummy interfaces."""
+    made = subprocess.run(['unshare', '--net', 'ip', 'link', 'add', 'vip0', 'type', 'dummy'], capture_output=True)
+    return made.returncode == 0
+
+
 def main():
     paths = sorted(MODULES.glob('*.py'))
     if not Path('/proc/net/ip_vs').exists():
@@ -42,6 +54,9 @@ def main():
         paths = [path for path in paths if path.stem not in KERNEL]
     pages = [runpy.run_path(path) for path in paths]
     examples = [example for page in pages for example in yaml.safe_load(page['EXAMPLES'])]
+    if not has_dummies():
+        print('ignored: the examples with create: dummy (this kernel has no dummy interfaces)', file=sys.stderr)
+        examples = [example for example in examples if not makes(example)]
     print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [
         MANAGED, *(task for example in examples for task in tasks(example))]}]))
 

@@ -23,7 +23,7 @@ def test_nobody(host):
     host.prepare()
     host.boot()
     host.run('ip', 'link', 'set', 'eth0', 'up')
-    assert host.says('neither ifupdown, networkd, netplan nor networkmanager', LABELLED), 'without a manager it is refused'
+    assert host.says('neither ifupdown, ifupdown2, ifupdown-ng, networkd, netplan nor networkmanager', LABELLED), 'without a manager it is refused'
     assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
 
 

@@ -9,6 +9,8 @@ mod announcement;
 mod cidr;
 mod conflict;
 mod contradiction;
+mod dummy;
+mod elsewhere;
 mod frame;
 mod index;
 mod item;
@@ -17,6 +19,7 @@ mod kernel;
 mod label;
 mod message;
 mod options;
+mod pending;
 pub(crate) mod persistence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
@@ -33,6 +36,7 @@ use std::rc::Rc;
 use serde_json::Map;
 
 pub use crate::netlink::Operation;
+use address::NEW;
 pub use address::{Address, Attributes, Status};
 pub use item::{Alias, Item, Key, Value};
 pub use task::Task;
@@ -42,6 +46,7 @@ use crate::file::Lock;
 use crate::netlink::Link;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
+use dummy::Leaving;
 use index::Index;
 use item::{Addresses, addresses};
 use kernel::Kernel;
@@ -61,6 +66,8 @@ pub struct InterfaceAlias {
     wishes: Vec<Wish>,
     /// The interfaces that were there, by their own names.
     interfaces: Vec<Rc<str>>,
+    /// Those that are to go with their addresses.
+    leaving: Leaving,
     /// What goes that the task does not list.
     purger: Purger,
     /// Where a boot finds the addresses.
@@ -98,7 +105,7 @@ impl InterfaceAlias {
         };
         // What is to go goes first, so that nothing is kept for the sake of the label that it had.
         let (present, absent): (Vec<_>, Vec<_>) = wishes.iter().partition(|wish| wish.present);
-        for wish in absent.into_iter().chain(present) {
+        for (number, wish) in absent.into_iter().chain(present).enumerate() {
             let Some(alias) = wish.wanted() else {
                 remove(&mut then, index.unwanted(wish)?);
                 continue;
@@ -106,7 +113,10 @@ impl InterfaceAlias {
             remove(&mut then, index.displaced(wish, &alias, self.options.purge)?);
             let item = Item::live(alias);
             let present = then.get(&item).and_then(Value::address);
-            if let Some(wanted) = wish.applied(present) {
+            if let Some(mut wanted) = wish.applied(present) {
+                // What stays as it is keeps its place.
+                let stays = present == Some(&wanted);
+                wanted.status.place = if stays { wanted.status.place } else { NEW + number };
                 then.insert(item, Value::Address(wanted));
             }
         }
@@ -116,8 +126,10 @@ impl InterfaceAlias {
 
     /// Writes the planned entries of one interface. What goes goes last: what replaces it is there by then.
     fn write_link(&self, link: &Link, now: &Addresses, plan: &Plan<Self>) -> Result<()> {
-        let planned: Vec<_> =
+        let mut planned: Vec<_> =
             address_changes(plan).filter(|(alias, _)| alias.interface == link.name).collect();
+        // The first of a network is its primary.
+        planned.sort_by_key(|(_, change)| change.after.map(|address| address.status.place));
         for (alias, change) in &planned {
             match change {
                 Change { before: None, after: Some(address) } => self.kernel.add(link, alias, address)?,
@@ -155,13 +167,17 @@ impl InterfaceAlias {
     }
 
     fn write_kernel(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
+        self.make_links(plan)?;
         let links = self.links()?;
         let now: Addresses =
             addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
         let interfaces: BTreeSet<&str> = plan.items().map(Item::interface).collect();
         for interface in interfaces {
             match links.get(interface) {
-                Some(link) => self.write_link(link, &now, plan)?,
+                Some(link) => {
+                    self.write_link(link, &now, plan)?;
+                    self.unmake(link, plan)?;
+                }
                 None if self.needs(interface) => return Err(missing(interface)),
                 // What was to be removed went with its interface.
                 None => {}
@@ -171,16 +187,48 @@ impl InterfaceAlias {
     }
 }
 
+impl InterfaceAlias {
+    /// Makes the interfaces that are not there and are to be.
+    fn make_links(&self, plan: &Plan<Self>) -> Result<()> {
+        let comes = |(item, change): (&'_ Item, &Change<Value>)| match &item.key {
+            Key::Link { interface } if item.is_live() && change.before.is_none() => Some(interface.clone()),
+            _ => None,
+        };
+        plan.iter().filter_map(comes).try_for_each(|interface| self.kernel.make_dummy(&interface))
+    }
+
+    /// Removes an interface that is there and is not to be, if we have made it.
+    fn unmake(&self, link: &Link, plan: &Plan<Self>) -> Result<()> {
+        let goes = plan.get(&Item::link(&link.name)).is_some_and(|change| change.after.is_none());
+        let is_ours = link.is_marked() || self.leaving.contains_key(&link.name);
+        if goes && is_ours { self.kernel.unmake(link) } else { Ok(()) }
+    }
+
+    /// Returns whether an address goes that its manager has set without the label by which the task has it go.
+    fn has_lost_label(&self, item: &Item, change: &Change<Value>) -> bool {
+        let before = change.before.as_ref().and_then(Value::address);
+        let is_plain = before
+            .and_then(|address| address.set.label.as_ref())
+            .is_some_and(|label| **label == *item.interface());
+        let is_its =
+            |wish: &Wish| !wish.present && wish.label.is_some() && *wish.interface == *item.interface();
+        is_plain && self.wishes.iter().any(is_its)
+    }
+}
+
 impl Resource for InterfaceAlias {
     type Key = Key;
     type Value = Value;
 
     fn observe(&mut self) -> Result<State<Self>> {
+        if self.kernel.is_broken() {
+            self.kernel = Kernel::open(self.lock.as_ref())?;
+        }
         let mut state = State::<Self>::new();
         let operated: HashSet<&str> =
             self.wishes.iter().filter(|wish| wish.link_up).map(|wish| &*wish.interface).collect();
         for link in self.links()?.values() {
-            if operated.contains(&*link.name) {
+            if operated.contains(&*link.name) || self.leaving.contains_key(&link.name) {
                 state.insert(Item::link(&link.name), Value::Link(link.operation));
             }
             let found = self.kernel.addresses(link)?.into_iter();
@@ -198,6 +246,10 @@ impl Resource for InterfaceAlias {
         for wish in self.wishes.iter().filter(|wish| wish.link_up) {
             then.insert(Item::link(&wish.interface), Value::Link(Operation::Up));
         }
+        for alias in self.stores.iter().flat_map(|store| store.unlabelled(now, &self.wishes)) {
+            then.remove(&Item::live(alias));
+        }
+        dummy::leave(&self.leaving, &mut then);
         for store in &self.stores {
             let wishes: Vec<Wish> =
                 self.wishes.iter().filter(|wish| wish.interface == *store.interface()).cloned().collect();
@@ -214,10 +266,12 @@ impl Resource for InterfaceAlias {
     }
 
     /// What goes from the kernel goes after all else: routes that the kernel removes with an interface's last address would
-    /// not come back with that, if something failed after it.
+    /// not come back with that, if something failed after it. But where only the file tells that it is ours, the file goes after it.
     fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
         let goes_down = change.after == Some(Value::Link(Operation::Down));
-        u8::from(item.is_live() && (change.after.is_none() || goes_down))
+        let is_told_by_file =
+            self.leaving.contains_key(item.interface()) || self.has_lost_label(item, change);
+        u8::from(item.is_live() && !is_told_by_file && (change.after.is_none() || goes_down))
     }
 
     fn lock(&mut self) -> Option<&mut Lock> {
@@ -241,6 +295,11 @@ impl Resource for InterfaceAlias {
         self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
         warnings.extend(route::review(found, plan)?);
+        warnings.extend(elsewhere::review(&self.kernel, plan)?);
+        if !self.leaving.is_empty() {
+            self.kernel.review_routes(&self.leaving, &route::bared(found, plan))?;
+            warnings.extend(dummy::staying(&self.leaving, &self.target(found)?));
+        }
         warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);

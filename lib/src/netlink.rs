@@ -18,6 +18,7 @@ use rtnetlink::packet_core::{
 use rtnetlink::proto::{ConnectionHandle, ReplyExpectation, new_connection};
 use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 pub(crate) use link::Link;
 pub use link::Operation;
@@ -37,6 +38,8 @@ pub(crate) struct Answer {
 /// A connection in the network namespace of the thread that made it.
 pub(crate) struct Connection {
     runtime: Runtime,
+    /// Ends when the connection breaks.
+    driver: JoinHandle<()>,
     handle: ConnectionHandle<Message>,
     /// What the kernel says to requests that no answer is waited for.
     others: Box<dyn Stream<Item = (NetlinkMessage<Message>, SocketAddr)> + Unpin>,
@@ -57,9 +60,14 @@ impl Connection {
         let _ = socket.socket_mut().set_netlink_get_strict_chk(true);
         let _ = socket.socket_mut().set_cap_ack(true);
         let _ = socket.socket_mut().set_ext_ack(true);
-        runtime.spawn(connection);
+        let driver = runtime.spawn(connection);
         drop(entered);
-        Ok(Self { runtime, handle, others: Box::new(others) })
+        Ok(Self { runtime, driver, handle, others: Box::new(others) })
+    }
+
+    /// Returns whether it broke, so that it carries nothing any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.driver.is_finished()
     }
 
     /// Sends a request and returns what the kernel answers; `flags` go with those that every request has.

@@ -100,7 +100,7 @@ fn a_file_of_ours_is_removed_from_a_host_that_has_lost_its_network_by_it() {
     // As a boot leaves it on which Netplan has failed.
     fs::remove_file(host.path(NETPLANS)).unwrap();
     host.put(&format!("run/systemd/netif/links/{}", index("v0")), "ADMIN_STATE=unmanaged\n");
-    assert!(host.refuse(alias()).contains("neither ifupdown, networkd, netplan"));
+    assert!(host.refuse(alias()).contains("neither ifupdown, ifupdown2, ifupdown-ng, networkd, netplan"));
     assert!(host.refuse(with(alias(), json!({"persist": "netplan"}))).contains("does not manage it"));
     assert_eq!(host.changes(absent()), 1);
     assert!(!host.path(YAML).exists());
@@ -134,7 +134,7 @@ fn a_device_that_netplan_calls_otherwise_by_now_is_told_and_its_file_removed() {
 }
 
 #[test]
-fn a_host_of_ifupdown2_or_ifupdown_ng_is_known_by_its_program_and_refused_by_name() {
+fn a_host_of_ifupdown2_or_ifupdown_ng_is_known_by_its_program_and_kept_in_its_own_form() {
     type Lay = fn(&Host) -> &Host;
     let ng_beside: Lay = |host| {
         host.put("usr/sbin/ifup", "").put("run/ifstate", "v0=v0 1\n").put("run/network/ifstate", "lo=lo\n")
@@ -159,10 +159,28 @@ fn a_host_of_ifupdown2_or_ifupdown_ng_is_known_by_its_program_and_refused_by_nam
             assert_eq!(host.changes(alias()), 2);
             continue;
         };
-        for persist in ["auto", "ifupdown"] {
-            let error = host.refuse(with(alias(), json!({"persist": persist})));
-            assert!(error.contains(&format!("this host has {named}, ")), "{error}");
-        }
+        let error = host.refuse(with(alias(), json!({"persist": "ifupdown"})));
+        assert!(
+            error.contains("cannot keep addresses of v0 with ifupdown: that does not manage it"),
+            "{error}"
+        );
+        let (other, source) = match named {
+            "ifupdown2" => ("source-directory", "source /etc/network/interfaces.d/*"),
+            _ => ("source", "source-directory /etc/network/interfaces.d"),
+        };
+        let main = |line: &str| format!("{line}\nauto v0\niface v0 inet static\n address 192.0.2.1/24\n");
+        let place =
+            if other == "source" { "/etc/network/interfaces.d/*" } else { "/etc/network/interfaces.d" };
+        host.put("etc/network/interfaces", &main(&format!("{other} {place}")));
+        let error = host.refuse(alias());
+        assert!(error.contains(named) && error.contains(&format!("add the line: {source}")), "{error}");
+        host.put("etc/network/interfaces", &main(source));
+        let labelled = with(alias(), json!({"name": "v0:1", "address": "192.0.2.10/24"}));
+        assert_eq!(host.changes(labelled.clone()), 2, "{named}");
+        let text = host.text(STANZAS);
+        assert!(text.contains("iface v0 inet manual\n    up ip -4 address replace 192.0.2.10/24 "), "{text}");
+        assert!(text.contains(" label v0:1") && !text.contains("auto"), "{text}");
+        assert_eq!(host.changes(with(labelled, json!({"state": "absent"}))), 2, "{named}");
         // As it was stored when the host was taken for one of ifupdown.
         host.put(STANZAS, "iface v0 inet static\n    address 192.0.2.10/32\n");
         ip("address add 192.0.2.10/32 dev v0");

@@ -200,7 +200,10 @@ fn a_link_is_followed_and_a_foreign_file_is_left_alone() {
 fn an_interface_without_a_manager_or_with_two_is_refused() {
     let host = Host::new();
     let error = host.refuse(alias());
-    assert!(error.contains("neither ifupdown, networkd, netplan nor networkmanager"), "{error}");
+    assert!(
+        error.contains("neither ifupdown, ifupdown2, ifupdown-ng, networkd, netplan nor networkmanager"),
+        "{error}"
+    );
     host.with_ifupdown().with_network_manager();
     let error = host.refuse(alias());
     assert!(error.contains("ifupdown and networkmanager have it"), "{error}");
@@ -258,7 +261,11 @@ fn a_definition_of_netplan_for_other_interfaces_too_or_of_another_kind_is_said()
     let error = host.refuse(json!({"name": "v0", "address": "192.0.2.11/32", "persist": "auto"}));
     assert!(error.contains("with netplan") && error.contains("is for interface 77 too"), "{error}");
     // Under another key Netplan refuses all of its files.
-    for (kind, key) in [("sit", None), ("dummy", None), ("bridge", Some("\"bridges\": {\n      \"lan\""))] {
+    for (kind, key) in [
+        ("sit", None),
+        ("dummy", Some("\"dummy-devices\": {\n      \"lan\"")),
+        ("bridge", Some("\"bridges\": {\n      \"lan\"")),
+    ] {
         let host = Host::new();
         host.with_netplan()
             .put(&NETPLANS.replace(".network", ".netdev"), &format!("[NetDev]\nKind={kind}\n"));

@@ -93,9 +93,21 @@ options:
       - With O(state=absent) it has no effect.
     type: bool
     default: false
+  create:
+    description:
+      - With V(dummy) an interface that is not there is made, a dummy one, marked as made by this module (its ifalias), and brought up.
+        One that is there is used as it is, and brought up.
+      - With O(state=absent) the interface goes with its last address, if it bears the mark or our file has a boot make it, is of kind dummy,
+        and has no other address but link-local ones, no route that others added and no master. Otherwise the answer says why it stays. One
+        that was there before, also a dummy, is never removed.
+      - With O(persist) a boot makes it too, by ifupdown, by systemd-networkd, and by Netplan since version 1.0.
+    type: str
+    choices: [dummy]
   aliases:
     description:
       - Many addresses at once. What an entry leaves out it takes from the task.
+      - Those that are new come in the order in which they are given, now and after a boot, so the first of a network is its primary.
+        What is there keeps its place.
       - An entry has the same options but for O(aliases), O(netns), O(wait), O(purge), O(check_conflict), O(announce) and O(persist),
         which are for the whole task.
     type: list
@@ -150,8 +162,10 @@ options:
       - V(ifupdown) writes stanzas to C(/etc/network/interfaces.d/lvs-host-INTERFACE), which C(/etc/network/interfaces) has to C(source),
         and enters an alias in C(/run/network/ifstate), or a restart of C(networking) would fail. An IPv4 address needs a label or prefix
         32. An interface that C(auto) does not start, as with C(allow-hotplug), keeps its way of starting, and the alias comes with it;
-        with a prefix below 32 only if the file is read after the interface's own stanza. ifupdown2 (Proxmox) and ifupdown-ng (Alpine),
-        which read these files in ways of their own, are refused.
+        with a prefix below 32 only if the file is read after the interface's own stanza.
+      - V(ifupdown2) (Proxmox) and V(ifupdown-ng) (Alpine) read the same file in ways of their own. They get commands that they run when the
+        interface's own addresses are there. ifupdown2 has to be told of the file by C(source /etc/network/interfaces.d/*), ifupdown-ng by
+        C(source-directory /etc/network/interfaces.d). The C(ifup) of BusyBox is refused.
       - V(networkd) writes a drop-in C(lvs-host-INTERFACE.conf) beside the C(.network) file of the interface. systemd-networkd reads it at
         its next start or C(networkctl reload); it is not told to before, since a reload drops the addresses and routes of others.
       - V(netplan) writes C(/etc/netplan/90-lvs-host-INTERFACE.yaml), which the next C(netplan apply) takes up as well. It keeps labels
@@ -164,7 +178,7 @@ options:
         has one. What it takes now and would not take then is an error. What it does not take already is a warning.
       - What an earlier version stored where it puts the next boot at risk is warned of by every run, and O(state=absent) removes it.
     type: str
-    choices: [none, auto, ifupdown, networkd, netplan, networkmanager]
+    choices: [none, auto, ifupdown, ifupdown2, ifupdown-ng, networkd, netplan, networkmanager]
     default: none
   wait:
     description:
@@ -177,6 +191,8 @@ notes:
   - A manager that has read the files before may set an address again that was removed, when the interface loses its carrier or other
     addresses come or go. The answer then has a warning that tells how to make it read them.
   - An IPv6 address that another host has fails, and is tried anew by the next run.
+  - An address that another interface of the host has as well is warned of when it is added.
+  - An address that is to go by its label goes too where a boot has lost the label, if our file has the address under it.
   - An address that keepalived on the host has in its configuration is refused, since keepalived would take it away.
 attributes:
   async:
@@ -228,6 +244,12 @@ EXAMPLES = r'''
       - {address: 192.0.2.12, label: 2}
       - {address: 2001:db8::10, prefix: 128, preferred_lft: 0}
     purge: owned
+
+- name: Hold a virtual IP on an interface made for it
+  lvs.host.interface_alias:
+    name: vip0
+    address: 192.0.2.14/32
+    create: dummy
 
 - name: Hold a virtual IP now and after each boot
   lvs.host.interface_alias:

@@ -1,7 +1,7 @@
 //! Runs take turns, by locks that no other user can hold.
 
 use std::fs::{File, TryLockError, read_to_string};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -58,13 +58,6 @@ impl Lock {
         self.take(PATIENCE)
     }
 
-    /// Returns what a run noted that was killed while it held this lock; nothing after one that has ended.
-    pub fn left(&self) -> Result<String> {
-        let mut text = String::new();
-        (&self.file).read_to_string(&mut text).map_err(Error::path("read", &self.place))?;
-        Ok(text)
-    }
-
     /// Returns where to note what another run has to put right if this one is killed.
     pub(crate) fn notes(&self) -> Result<Notes> {
         let file = self.file.try_clone().map_err(Error::path("open", &self.place))?;
@@ -100,9 +93,22 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// Notes this and nothing else.
+    /// Returns what is noted, also by a run that was killed while it held the lock; nothing after one that has ended.
+    pub(crate) fn text(&self) -> Result<String> {
+        let mut text = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            match self.file.read_at(&mut part, text.len() as u64).map_err(Error::path("read", &self.place))? {
+                0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
+                length => text.extend_from_slice(&part[..length]),
+            }
+        }
+    }
+
+    /// Notes this and nothing else. It begins with what is noted or ends within that, so that a kill leaves the one or the other.
     pub(crate) fn set(&self, text: &str) -> Result<()> {
-        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(text.as_bytes(), 0));
+        let written =
+            self.file.write_all_at(text.as_bytes(), 0).and_then(|()| self.file.set_len(text.len() as u64));
         written.map_err(Error::path("write", &self.place))
     }
 }

@@ -75,11 +75,24 @@ pub struct Status {
     pub preferred: u32,
     /// Seconds until it is removed; the largest number is for ever.
     pub valid: u32,
+    /// Its place among those of the interface, or of a file: the first of a network is its primary. What is new has its place among
+    /// what the task gives, counted from [`NEW`].
+    pub(super) place: usize,
 }
+
+/// The place of what comes behind all that is there.
+pub(super) const NEW: usize = usize::MAX / 2;
 
 impl Default for Status {
     fn default() -> Self {
-        Self { secondary: false, tentative: false, protocol: None, preferred: FOREVER, valid: FOREVER }
+        Self {
+            secondary: false,
+            tentative: false,
+            protocol: None,
+            preferred: FOREVER,
+            valid: FOREVER,
+            place: NEW,
+        }
     }
 }
 

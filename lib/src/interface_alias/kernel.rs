@@ -10,6 +10,7 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use super::address::{Address, Attributes, OURS, Status};
 use super::item::{Addresses, Alias};
 use super::message;
+use super::pending::{self, Pending};
 use crate::file::{Lock, Notes};
 use crate::netlink::{Connection, Link, Message, Operation, errno};
 use crate::{Error, Result};
@@ -23,8 +24,8 @@ const TRIES: usize = 20;
 /// A connection to the kernel.
 #[derive(Debug)]
 pub(super) struct Kernel {
-    connection: Connection,
-    /// Where it is noted what is switched for a moment.
+    pub(super) connection: Connection,
+    /// Where it is noted what is half done.
     notes: Option<Notes>,
 }
 
@@ -36,33 +37,98 @@ impl Kernel {
         Ok(Self { connection, notes: None })
     }
 
-    /// Returns the same connection, for a run that holds `lock`; puts right first what one that was killed left switched.
-    pub(super) fn with_lock(self, lock: &Lock) -> Result<Self> {
-        for interface in lock.left()?.lines() {
-            if let Some(link) = self.link(interface)?.filter(|link| link.promotes_secondaries) {
-                self.promote_secondaries(&link, false)?;
-            }
+    /// Returns a connection for a run that holds `lock`, or for one that only checks.
+    pub(super) fn open(lock: Option<&Lock>) -> Result<Self> {
+        let kernel = Self::connect()?;
+        match lock {
+            Some(lock) => kernel.with_lock(lock),
+            None => Ok(kernel),
         }
+    }
+
+    /// Returns the same connection, for a run that holds `lock`; puts right first what was left half done.
+    pub(super) fn with_lock(self, lock: &Lock) -> Result<Self> {
         let notes = lock.notes()?;
-        notes.set("")?;
+        let left = notes.text()?;
+        if !left.is_empty() {
+            let done = left.lines().filter_map(Pending::read).try_for_each(|pending| self.put_right(pending));
+            // What cannot be put right fails one run, and not each that follows.
+            notes.set("")?;
+            done?;
+        }
         Ok(Self { notes: Some(notes), ..self })
     }
 
-    fn note(&self, text: &str) -> Result<()> {
-        self.notes.as_ref().map_or(Ok(()), |notes| notes.set(text))
+    /// Returns whether the connection broke.
+    pub(super) fn is_broken(&self) -> bool {
+        self.connection.is_broken()
+    }
+
+    fn put_right(&self, pending: Pending) -> Result<()> {
+        let (Pending::Promotion(name) | Pending::Dummy(name) | Pending::Replacement { interface: name, .. }) =
+            &pending;
+        match (self.link(name)?, pending) {
+            (Some(link), Pending::Promotion(_)) if link.promotes_secondaries => {
+                self.promote_secondaries(&link, false)
+            }
+            (Some(link), Pending::Dummy(_)) if link.is_dummy && link.mark.is_empty() => self.mark(&link),
+            (Some(link), Pending::Replacement { old, stand_in, .. }) => self.restore(&link, &old, &stand_in),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a stand-in away, and puts the address back for which it stands, unless either was done.
+    fn restore(&self, link: &Link, old: &[u8], stand_in: &[u8]) -> Result<()> {
+        let now = self.addresses(link)?;
+        let noted = [old, stand_in].map(|body| pending::added(link, body));
+        let [Some((alias, address)), Some(stand_in)] = &noted else { return Ok(()) };
+        if !now.contains_key(&stand_in.0) {
+            return Ok(());
+        }
+        if !now.contains_key(alias) {
+            self.add(link, alias, address)?;
+        }
+        self.delete(link, &stand_in.0, &stand_in.1)
+    }
+
+    /// Carries out what is noted until it is done. After what failed it stays noted if the connection broke, as a new one puts that right.
+    pub(super) fn noted<T>(&self, pending: &Pending, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(notes) = &self.notes else { return act() };
+        let before = notes.text()?;
+        notes.set(&format!("{before}{pending}"))?;
+        let done = act();
+        if done.is_ok() || !self.is_broken() {
+            notes.set(&before)?;
+        }
+        done
     }
 
     /// Carries out a request.
-    fn act(&self, act: &'static str, object: impl Into<String>, message: Message, flags: u16) -> Result<()> {
+    pub(super) fn act(
+        &self,
+        act: &'static str,
+        object: impl Into<String>,
+        message: Message,
+        flags: u16,
+    ) -> Result<()> {
         self.connection.ask(message, flags).map(drop).map_err(Error::io(act, object))
     }
 
     /// Returns the interface called `name`, by its own name or another, if there is one.
     pub(super) fn link(&self, name: &str) -> Result<Option<Link>> {
-        match self.connection.ask(Link::request(name), 0) {
+        self.look_up(Link::request(name), || format!("the interface {name}"))
+    }
+
+    /// Returns the interface with a number, if there is one.
+    pub(super) fn link_number(&self, index: u32) -> Result<Option<Link>> {
+        self.look_up(Link::request_number(index), || format!("the interface number {index}"))
+    }
+
+    fn look_up(&self, request: Message, what: impl Fn() -> String) -> Result<Option<Link>> {
+        match self.connection.ask(request, 0) {
             Ok(answer) => Ok(answer.messages.first().and_then(Link::read)),
             Err(error) if errno(&error) == Some(ENODEV) => Ok(None),
-            Err(error) => Err(Error::io("look up", format!("the interface {name}"))(error)),
+            Err(error) => Err(Error::io("look up", what())(error)),
         }
     }
 
@@ -147,10 +213,11 @@ impl Kernel {
         if link.promotes_secondaries || primaries.is_empty() || !stays {
             return self.delete_all(link, &ordered);
         }
-        // Off again whatever happens: also where the switch failed, as its answer may be all that was lost.
-        self.note(&link.name)?;
-        let deleted = self.promote_secondaries(link, true).and_then(|()| self.delete_all(link, &ordered));
-        self.promote_secondaries(link, false).and_then(|()| self.note("")).and(deleted)
+        self.noted(&Pending::Promotion(link.name.to_string()), || {
+            // Off again whatever happens: also where the switch failed, as its answer may be all that was lost.
+            let deleted = self.promote_secondaries(link, true).and_then(|()| self.delete_all(link, &ordered));
+            self.promote_secondaries(link, false).and(deleted)
+        })
     }
 
     fn delete_all(&self, link: &Link, gone: &[(&Alias, &Address)]) -> Result<()> {
@@ -175,22 +242,38 @@ impl Kernel {
         if alias.address.is_ipv6() && changes_in_place(&old.set, &new.set) {
             return self.send(link, alias, new, NLM_F_REPLACE);
         }
-        let stand_in = stand_in(now, alias, old);
-        let remove = || stand_in.iter().try_for_each(|(alias, address)| self.delete(link, alias, address));
+        match stand_in(now, alias, old) {
+            None => self.replace(link, alias, old, new),
+            Some(stand_in) => self.noted(&Pending::replacement(link, (alias, old), &stand_in), || {
+                self.replace_behind(link, &stand_in, alias, old, new)
+            }),
+        }
+    }
+
+    /// Removes an address and adds it with other attributes; what was refused is put back.
+    fn replace(&self, link: &Link, alias: &Alias, old: &Address, new: &Address) -> Result<()> {
+        let replaced = self.remove_all(link, &[(alias, old)]).and_then(|()| self.add(link, alias, new));
+        replaced.inspect_err(|_| drop(self.add(link, alias, old)))
+    }
+
+    /// Replaces an address while another stands in for it.
+    fn replace_behind(
+        &self,
+        link: &Link,
+        (other, address): &(Alias, Address),
+        alias: &Alias,
+        old: &Address,
+        new: &Address,
+    ) -> Result<()> {
         // Nobody else knows of it, so a request that got lost is sent again.
-        let clear = || remove().or_else(|_| remove());
-        if let Err(error) = stand_in.iter().try_for_each(|(alias, address)| self.add(link, alias, address)) {
+        let clear = || self.delete(link, other, address).or_else(|_| self.delete(link, other, address));
+        if let Err(error) = self.add(link, other, address) {
             // It may be there nevertheless, if only the answer was lost.
             return clear().and(Err(error));
         }
-        let mended = self.remove_all(link, &[(alias, old)]).and_then(|()| self.add(link, alias, new));
-        // If the new one was refused, the old one must be there before the stand-in goes.
-        let restored = match mended {
-            Err(_) => self.add(link, alias, old),
-            Ok(()) => Ok(()),
-        };
-        let cleared = clear();
-        mended.and(restored).and(cleared)
+        // The old one, where the new one was refused, is there before the stand-in goes.
+        let replaced = self.replace(link, alias, old, new);
+        replaced.and(clear())
     }
 
     /// Waits until duplicate address detection of `added` is over; an error names one that another host has. Without a

@@ -86,11 +86,23 @@ fn lifetimes(address: &Address) -> Option<Vec<u8>> {
 
 /// Returns the addresses of `link` among what the kernel lists.
 pub(super) fn read_addresses(link: &Link, messages: &[Message]) -> Addresses {
-    messages.iter().filter_map(|message| read_address(link, message)).collect()
+    let mut found = Addresses::new();
+    for (alias, mut address) in messages.iter().filter_map(|message| read_address(link, message)) {
+        address.status.place = found.len();
+        found.insert(alias, address);
+    }
+    found
+}
+
+/// Returns the number of the interface that the kernel says an address is on, and that address.
+pub(super) fn owner(message: &Message) -> Option<(u32, IpAddr)> {
+    let (header, rest) = message.body.split_first_chunk::<8>()?;
+    let is_own = |kind| attributes(rest).find(|(found, _)| *found == kind).and_then(|(_, value)| ip(value));
+    Some((number(&header[4..])?, is_own(IFA_LOCAL).or_else(|| is_own(IFA_ADDRESS))?))
 }
 
 /// Returns what the kernel says of one address; nothing for another interface's, which old kernels list as well.
-fn read_address(link: &Link, message: &Message) -> Option<(Alias, Address)> {
+pub(super) fn read_address(link: &Link, message: &Message) -> Option<(Alias, Address)> {
     let (header, rest) = message.body.split_first_chunk::<8>()?;
     let [_, prefix, _, scope, index @ ..] = header;
     if message.kind != RTM_NEWADDR || u32::from_ne_bytes(*index) != link.index {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::cidr::{self, Cidr};
 use super::contradiction;
+use super::dummy::Create;
 use super::label::{self, Label};
 use super::persistence::Persist;
 use super::purge::Purge;
@@ -36,6 +37,7 @@ pub(super) struct Arguments {
     nodad: Option<Flag>,
     preferred_lft: Option<Text>,
     link_up: Option<Flag>,
+    create: Option<Create>,
     aliases: Option<Vec<Arguments>>,
     netns: Option<Text>,
     wait: Option<Number>,
@@ -154,6 +156,7 @@ impl Arguments {
             nodad: self.nodad.or(task.nodad),
             preferred_lft: self.preferred_lft.or(task.preferred_lft),
             link_up: self.link_up.or(task.link_up),
+            create: self.create.or(task.create),
             ..Self::default()
         })
     }
@@ -173,13 +176,17 @@ impl TryFrom<Arguments> for Wish {
         let netmask = arguments.netmask.as_ref().map(|netmask| netmask.0.as_str());
         let length = cidr::prefix(netmask, arguments.prefix.map(|prefix| prefix.0))?;
         let host = &*interface == "lo" && present;
-        let link_up = present && arguments.link_up.is_some_and(|flag| flag.0);
+        let create = match arguments.create {
+            Some(create) if present => Some(create.takes(&interface)?),
+            create => create,
+        };
+        let link_up = present && (create.is_some() || arguments.link_up.is_some_and(|flag| flag.0));
         let cidr =
             arguments.address.as_ref().map(|address| Cidr::parse(&address.0, length, host)).transpose()?;
         let address = cidr.as_ref().map(|cidr| cidr.address);
         let asked = address.map_or_else(|| Ok(Asked::default()), |address| Asked::of(&arguments, address))?;
         let prefix = cidr.and_then(|cidr| cidr.prefix);
-        Self { interface, label, address, prefix, present, link_up, asked }.complete(length.is_some())
+        Self { interface, label, address, prefix, present, link_up, create, asked }.complete(length.is_some())
     }
 }
 

@@ -12,6 +12,7 @@ mod ifup;
 mod ifupdown;
 mod interfaces;
 mod keyfile;
+mod making;
 mod netplan;
 mod network_manager;
 mod networkd;
@@ -47,8 +48,14 @@ use reader::Verdict;
 use store::Manager;
 
 /// The managers that there are. All about one is in its own file.
-static MANAGERS: &[&Manager] =
-    &[&ifupdown::MANAGER, &networkd::MANAGER, &netplan::MANAGER, &network_manager::MANAGER];
+static MANAGERS: &[&Manager] = &[
+    &ifupdown::MANAGERS[0],
+    &ifupdown::MANAGERS[1],
+    &ifupdown::MANAGERS[2],
+    &networkd::MANAGER,
+    &netplan::MANAGER,
+    &network_manager::MANAGER,
+];
 
 /// Which network manager brings the addresses back after a boot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -183,11 +190,11 @@ impl Found {
     /// is not there and nobody knows it.
     fn of(&mut self, files: &Rc<Files>, persist: Persist, device: &Device) -> Result<Vec<Store>> {
         let mut found = self.0.remove(&device.name).unwrap_or_default();
-        if found.is_empty() && &*device.name == "lo" {
-            let for_lo = persist.managers().iter().map(|manager| (manager.for_lo)(files, device));
-            found = for_lo.filter_map(Result::transpose).collect::<Result<_>>()?;
+        if found.is_empty() && (&*device.name == "lo" || device.is_made) {
+            let for_own = persist.managers().iter().map(|manager| (manager.for_own)(files, device));
+            found = for_own.filter_map(Result::transpose).collect::<Result<_>>()?;
         }
-        if device.index.is_none() {
+        if device.index.is_none() && !(device.is_made && device.is_needed) {
             return Ok(found);
         }
         if !device.is_needed {

@@ -46,6 +46,9 @@ fn link(index: u32) -> Link {
         promotes_secondaries: false,
         mtu: 1500,
         has_ipv6: true,
+        is_dummy: false,
+        has_master: false,
+        mark: Box::default(),
     }
 }
 

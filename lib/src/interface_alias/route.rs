@@ -32,7 +32,7 @@ pub(super) fn review(found: &State<InterfaceAlias>, plan: &Plan<InterfaceAlias>)
 }
 
 /// Returns the interfaces that have IPv4 addresses, of which none stays and to which none comes.
-fn bared<'a>(found: &'a State<InterfaceAlias>, plan: &Plan<InterfaceAlias>) -> BTreeSet<&'a str> {
+pub(super) fn bared<'a>(found: &'a State<InterfaceAlias>, plan: &Plan<InterfaceAlias>) -> BTreeSet<&'a str> {
     let before = addresses(found).filter(|(alias, _)| alias.address.is_ipv4());
     let mut bare: BTreeSet<&str> = before.map(|(alias, _)| &*alias.interface).collect();
     for (item, value) in found.iter() {

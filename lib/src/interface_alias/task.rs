@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::dummy::{self, Leaving};
 use super::kernel::Kernel;
 use super::options::{self, Options};
-use super::persistence::{self, Device};
+use super::persistence::{self, Device, Store};
 use super::purge::Purger;
 use super::wish::Wish;
 use super::{InterfaceAlias, Links, contradiction};
@@ -50,17 +51,31 @@ impl crate::resource::Task for Task {
             None => kernel,
         };
         let found = options.look_up(&kernel)?;
-        let awaited: Vec<_> = options.needed().filter(|name| !found.contains_key(*name)).cloned().collect();
+        let is_awaited = |name: &&Rc<str>| !found.contains_key(*name) && !options.makes(name);
+        let awaited: Vec<_> = options.needed().filter(is_awaited).cloned().collect();
         if let Some(name) = awaited.first().filter(|_| mode == Mode::Apply || options.wait.is_zero()) {
             return Err(missing(name));
         }
         let wishes = options.named(&found)?;
         let devices = options.devices(&found, &awaited, &wishes);
         let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
-        let interfaces = found.into_values().map(|link| link.name).collect();
+        let leaving = leaving(&kernel, &wishes, &stores)?;
+        let made = options.needed().filter(|name| !found.contains_key(*name) && options.makes(name)).cloned();
+        let interfaces = found.values().map(|link| link.name.clone()).chain(made).collect();
         let purger = Purger::find(options.purge)?;
         let root = root.clone();
-        Ok(InterfaceAlias { options, root, kernel, wishes, interfaces, purger, stores, awaited, lock })
+        Ok(InterfaceAlias {
+            options,
+            root,
+            kernel,
+            wishes,
+            interfaces,
+            leaving,
+            purger,
+            stores,
+            awaited,
+            lock,
+        })
     }
 }
 
@@ -76,11 +91,17 @@ impl Options {
         present.map(|wish| &wish.interface).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Returns whether an interface is made if it is not there.
+    fn makes(&self, interface: &str) -> bool {
+        let makes = |wish: &Wish| wish.present && wish.create.is_some() && *wish.interface == *interface;
+        self.wishes.iter().any(makes)
+    }
+
     /// Waits until all interfaces that are needed are there, at most as long as the task says.
     fn wait_for_interfaces(&self, kernel: &Kernel) -> Result<()> {
         const PAUSE: Duration = Duration::from_millis(50);
         let end = Instant::now() + self.wait;
-        for interface in self.needed().filter(|_| !self.wait.is_zero()) {
+        for interface in self.needed().filter(|name| !self.wait.is_zero() && !self.makes(name)) {
             while kernel.link(interface)?.is_none() && Instant::now() < end {
                 sleep(PAUSE);
             }
@@ -114,14 +135,30 @@ impl Options {
     fn devices(&self, found: &Links, awaited: &[Rc<str>], wishes: &[Wish]) -> Vec<Device> {
         let names = self.interfaces().into_iter().filter(|name| !awaited.contains(name));
         let own = |name: &Rc<str>| match found.get(name) {
-            Some(link) => (link.name.clone(), Some(link.index)),
-            None => (name.clone(), None),
+            Some(link) => (link.name.clone(), (Some(link.index), self.makes(name) && link.is_marked())),
+            None => (name.clone(), (None, self.makes(name))),
         };
         // Two names may lead to one interface.
         let interfaces: BTreeMap<_, _> = names.map(own).collect();
         let is_needed = |name: &Rc<str>| wishes.iter().any(|wish| wish.present && wish.interface == *name);
-        interfaces.iter().map(|(name, index)| Device::new(name, *index, is_needed(name))).collect()
+        let device = |(name, (index, is_made)): (&Rc<str>, &(Option<u32>, bool))| Device {
+            is_made: *is_made,
+            ..Device::new(name, *index, is_needed(name))
+        };
+        interfaces.iter().map(device).collect()
     }
+}
+
+/// Returns the interfaces that are to go with their addresses, each with why it stays, if so.
+fn leaving(kernel: &Kernel, wishes: &[Wish], stores: &[Store]) -> Result<Leaving> {
+    let mut leaving = Leaving::new();
+    for name in dummy::to_go(wishes).filter(|name| &***name != "lo") {
+        let is_stored = stores.iter().any(|store| store.interface() == name && store.is_made());
+        if let (false, Some(link)) = (leaving.contains_key(name), kernel.link(name)?) {
+            leaving.insert(name.clone(), kernel.stays(&link, is_stored)?);
+        }
+    }
+    Ok(leaving)
 }
 
 /// Returns the error about an interface that is not there.

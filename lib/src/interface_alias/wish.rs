@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use super::address::{self, Address, FOREVER};
+use super::dummy::Create;
 use super::item::Alias;
 use super::label::Label;
 use crate::{Error, Result};
@@ -21,6 +22,8 @@ pub(super) struct Wish {
     pub(super) present: bool,
     /// Whether the interface is brought up.
     pub(super) link_up: bool,
+    /// What is made if there is no such interface, and removed with its last address.
+    pub(super) create: Option<Create>,
     pub(super) asked: Asked,
 }
 

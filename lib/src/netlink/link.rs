@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use nix::libc::{
-    AF_INET, AF_INET6, AF_UNSPEC, IFF_LOWER_UP, IFF_UP, IFLA_AF_SPEC, IFLA_ALT_IFNAME, IFLA_IFNAME, IFLA_MTU,
-    IFNAMSIZ, RTM_GETLINK, RTM_SETLINK,
+    AF_INET, AF_INET6, AF_UNSPEC, IFF_LOWER_UP, IFF_UP, IFLA_AF_SPEC, IFLA_ALT_IFNAME, IFLA_IFALIAS,
+    IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFNAMSIZ, RTM_DELLINK, RTM_GETLINK,
+    RTM_NEWLINK, RTM_SETLINK,
 };
 use rtnetlink::packet_core::NLA_F_NESTED;
 use serde::Serialize;
@@ -36,7 +37,16 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     /// Whether IPv6 knows of it.
     pub(crate) has_ipv6: bool,
+    /// Whether it is of the kind dummy.
+    pub(crate) is_dummy: bool,
+    /// Whether it is part of another interface, as a port of a bridge.
+    pub(crate) has_master: bool,
+    /// What is written on it (its ifalias).
+    pub(crate) mark: Box<[u8]>,
 }
+
+/// The kind of interface that we make.
+const DUMMY: &[u8] = b"dummy";
 
 impl Link {
     /// Returns the request for the interface called `name`; a name that is too long for one can be another name of it.
@@ -44,6 +54,11 @@ impl Link {
         let kind = if name.len() < IFNAMSIZ { IFLA_IFNAME } else { IFLA_ALT_IFNAME };
         let name = [name.as_bytes(), b"\0"].concat();
         Message::new(RTM_GETLINK, &ifinfomsg(0, 0, 0)).with(kind, &name)
+    }
+
+    /// Returns the request for the interface with a number.
+    pub(crate) fn request_number(index: u32) -> Message {
+        Message::new(RTM_GETLINK, &ifinfomsg(index, 0, 0))
     }
 
     /// Returns the interface that a message describes.
@@ -58,11 +73,22 @@ impl Link {
             promotes_secondaries: false,
             mtu: 0,
             has_ipv6: false,
+            is_dummy: false,
+            has_master: false,
+            mark: Box::default(),
         };
         for (kind, value) in attributes(rest) {
             match kind {
                 IFLA_IFNAME => link.name = c_string(value).to_string_lossy().into(),
                 IFLA_MTU => link.mtu = number(value)?,
+                IFLA_MASTER => link.has_master = true,
+                IFLA_IFALIAS => link.mark = c_string(value).as_encoded_bytes().into(),
+                IFLA_LINKINFO => {
+                    let is_kind = |(kind, name): (u16, &[u8])| {
+                        kind == IFLA_INFO_KIND && c_string(name).as_encoded_bytes() == DUMMY
+                    };
+                    link.is_dummy = attributes(value).any(is_kind);
+                }
                 IFLA_AF_SPEC => {
                     link.promotes_secondaries = promotes_secondaries(value).unwrap_or(false);
                     link.has_ipv6 = attributes(value).any(|(family, _)| family == AF_INET6 as u16);
@@ -78,6 +104,25 @@ impl Link {
         let up = IFF_UP as u32;
         let flags = if operation == Operation::Up { up } else { 0 };
         Message::new(RTM_SETLINK, &ifinfomsg(self.index, flags, up))
+    }
+
+    /// Returns the request that makes a dummy interface.
+    pub(crate) fn make_dummy(name: &str) -> Message {
+        let mut information = Vec::new();
+        append_attribute(&mut information, IFLA_INFO_KIND, DUMMY);
+        Message::new(RTM_NEWLINK, &ifinfomsg(0, 0, 0))
+            .with(IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat())
+            .with(IFLA_LINKINFO | NLA_F_NESTED, &information)
+    }
+
+    /// Returns the request that writes `mark` on it.
+    pub(crate) fn write_mark(&self, mark: &[u8]) -> Message {
+        Message::new(RTM_SETLINK, &ifinfomsg(self.index, 0, 0)).with(IFLA_IFALIAS, mark)
+    }
+
+    /// Returns the request that removes it.
+    pub(crate) fn remove(&self) -> Message {
+        Message::new(RTM_DELLINK, &ifinfomsg(self.index, 0, 0))
     }
 
     /// Returns the request that sets promote_secondaries for it; unlike /proc/sys this is never read-only.

@@ -37,13 +37,37 @@ pub(super) fn each_once(
 ) -> Result<Addresses, String> {
     let mut addresses = Addresses::new();
     for entry in found {
-        let (alias, address) = entry?;
+        let (alias, mut address) = entry?;
+        address.status.place = addresses.len();
         let twice = format!("it has {} twice; remove one of them", words(&alias, &address));
         if addresses.insert(alias, address).is_some() {
             return Err(twice);
         }
     }
     Ok(addresses)
+}
+
+/// Returns addresses in the order in which a file has them.
+pub(super) fn in_order(addresses: &Addresses) -> Vec<(&Alias, &Address)> {
+    let mut all: Vec<_> = addresses.iter().collect();
+    all.sort_by_key(|(_, address)| address.status.place);
+    all
+}
+
+/// Returns the addresses of a file with those that come: each where it was before it went, or behind all others as the task has them.
+pub(super) fn joined(there: &Addresses, mut come: Vec<(&Alias, &Address)>) -> Addresses {
+    let mut order = in_order(there);
+    come.sort_by_key(|(_, address)| address.status.place);
+    for entry in come {
+        order.insert(entry.1.status.place.min(order.len()), entry);
+    }
+    let mut all = Addresses::new();
+    for (place, (alias, address)) in order.into_iter().enumerate() {
+        let mut address = address.clone();
+        address.status.place = place;
+        all.insert(alias.clone(), address);
+    }
+    all
 }
 
 /// Returns the label of an address if it is another one than the interface's name, which an address has by itself.

@@ -17,6 +17,8 @@ pub(super) enum Program {
     Ifupdown2,
     /// That of Alpine Linux.
     IfupdownNg,
+    /// The one in BusyBox, as in smaller systems.
+    Busybox,
 }
 
 const PATHS: [&str; 2] = ["/sbin/ifup", "/usr/sbin/ifup"];
@@ -65,24 +67,46 @@ impl Program {
         Err(Error::path("follow", &path)(Errno::ELOOP))
     }
 
-    /// Returns which of the other two a path on the way names.
+    /// Returns which of the others a path on the way names.
     fn named(path: &Path) -> Option<Self> {
         match (name(path).as_str(), path.parent().map(name).as_deref()) {
             ("ifupdown" | "ifupdown-ng", _) => Some(Self::IfupdownNg),
+            ("busybox", _) => Some(Self::Busybox),
             ("ifupdown2", _) | (_, Some("ifupdown2")) => Some(Self::Ifupdown2),
             _ => None,
         }
     }
 
-    /// Returns why we keep nothing for it, if so.
-    pub(super) fn objection(self) -> Option<String> {
-        let (program, does) = match self {
-            Self::Ifupdown => return None,
-            Self::Ifupdown2 => ("ifupdown2", "may lose an alias or make it the primary address"),
-            Self::IfupdownNg => ("ifupdown-ng", "loses labels, and may lose the whole network"),
-        };
-        Some(format!(
-            "this host has {program}, which reads the files of ifupdown in its own way and {does}; write the address into /etc/network/interfaces as {program} wants it, and leave persist out"
-        ))
+    /// Returns why we keep nothing for it in a file of this content, if so.
+    pub(super) fn objection(self, content: &str) -> Option<String> {
+        let is_of_ifupdown =
+            content.lines().any(|line| line.starts_with("iface ") && line.ends_with("inet static"));
+        match self {
+            Self::Busybox => Some(
+                "this host has the ifup of BusyBox, which reads one stanza of an interface and no labels; write the address into /etc/network/interfaces as it wants it, and leave persist out".into(),
+            ),
+            Self::Ifupdown2 | Self::IfupdownNg if is_of_ifupdown => Some(format!(
+                "this host has {}, which reads what ifupdown would have there in its own way, and may lose an alias or make it the primary address",
+                self.word()
+            )),
+            _ => None,
+        }
+    }
+
+    /// Returns the word that chooses it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Ifupdown | Self::Busybox => "ifupdown",
+            Self::Ifupdown2 => "ifupdown2",
+            Self::IfupdownNg => "ifupdown-ng",
+        }
+    }
+
+    /// Returns the line by which it reads all of a directory.
+    pub(super) fn source(self) -> &'static str {
+        match self {
+            Self::IfupdownNg => "source-directory /etc/network/interfaces.d",
+            _ => "source /etc/network/interfaces.d/*",
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! ifupdown: a file of our own beside the person's stanzas, interfaces(5).
+//! ifupdown, ifupdown2 and ifupdown-ng: a file of our own beside the person's stanzas, interfaces(5).
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -7,64 +7,152 @@ use super::files::{Files, is_there};
 use super::ifstate::IfState;
 use super::ifup::Program;
 use super::interfaces::{INTERFACES, Interfaces, Start, without_sources};
+use super::making::Making;
 use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::is_up_by_ifupdown;
-use super::stanza::Stanzas;
-use super::store::{Device, Manager, Store, each};
-use crate::{Result, file};
+use super::stanza::{self, Stanzas};
+use super::store::{Ask, Device, Find, ForOwn, Manager, Store};
+use crate::{Error, Result, file};
 
-pub(super) static MANAGER: Manager = Manager {
-    word: "ifupdown",
-    is_shared: false,
-    is_before_lease: false,
-    ask,
-    find,
-    for_lo: |_, _| Ok(None),
-};
+/// ifupdown and the two programs that read the same files, each in its own way.
+pub(super) static MANAGERS: [Manager; 3] = [
+    manager(
+        Program::Ifupdown,
+        |files, devices| find(files, devices, Program::Ifupdown),
+        |files, drafts| ask(files, drafts, Program::Ifupdown),
+        for_own,
+    ),
+    manager(
+        Program::Ifupdown2,
+        |files, devices| find(files, devices, Program::Ifupdown2),
+        |files, drafts| ask(files, drafts, Program::Ifupdown2),
+        |files, device| unmade(files, device, Program::Ifupdown2),
+    ),
+    manager(
+        Program::IfupdownNg,
+        |files, devices| find(files, devices, Program::IfupdownNg),
+        |files, drafts| ask(files, drafts, Program::IfupdownNg),
+        |files, device| unmade(files, device, Program::IfupdownNg),
+    ),
+];
 
-/// Returns where the addresses of those devices go that ifupdown manages.
-fn find(files: &Rc<Files>, devices: &[Device]) -> Result<Vec<Store>> {
-    let interfaces = Interfaces::read(files)?;
-    let paths = interfaces.paths();
-    each(devices, |device| store(files, &interfaces, &paths, device))
+const fn manager(program: Program, find: Find, ask: Ask, for_own: ForOwn) -> Manager {
+    Manager { word: program.word(), is_shared: false, is_before_lease: false, ask, find, for_own }
 }
 
-fn store(
-    files: &Rc<Files>,
-    interfaces: &Interfaces,
-    paths: &Rc<[PathBuf]>,
-    device: &Device,
-) -> Result<Option<Store>> {
-    let is_up = is_up_by_ifupdown(files, &device.name)?;
-    let ours = ours(files, &device.name)?;
-    let has_stanza = interfaces.define(&device.name) || (device.index.is_none() && is_there(&ours)?);
-    let ifstate = IfState::find(&files.at("/run/network"))?;
-    let program = Program::of(files, &device.name)?;
-    // A stanza may be left from before another manager came.
-    let may_come_up = has_stanza && (device.index.is_none() || program.is_some() || ifstate.is_some());
-    // It brings lo up without a stanza.
-    if !(may_come_up || is_up && &*device.name == "lo") {
+/// Returns where the addresses of those devices go that a program manages.
+fn find(files: &Rc<Files>, devices: &[Device], program: Program) -> Result<Vec<Store>> {
+    let mut its = Vec::new();
+    for device in devices {
+        // Where none is left, what is there was ifupdown's.
+        let found = Program::of(files, &device.name)?;
+        if found.unwrap_or(Program::Ifupdown).word() == program.word() {
+            its.push((device, found));
+        }
+    }
+    if its.is_empty() {
+        return Ok(Vec::new());
+    }
+    let interfaces = Interfaces::read(files)?;
+    let stores = its
+        .iter()
+        .map(|(device, program)| Place { files, interfaces: &interfaces, device, program: *program }.store());
+    stores.filter_map(Result::transpose).collect()
+}
+
+/// Where our file for a device is, among what a program reads.
+struct Place<'a> {
+    files: &'a Rc<Files>,
+    interfaces: &'a Interfaces,
+    device: &'a Device,
+    /// Nothing where the program is gone.
+    program: Option<Program>,
+}
+
+impl Place<'_> {
+    /// Returns the store of a device that it brings up, or would.
+    fn store(&self) -> Result<Option<Store>> {
+        let Self { files, device, .. } = self;
+        let ours = ours(files, &device.name)?;
+        let has_stanza = self.interfaces.define(&device.name) || (device.index.is_none() && is_there(&ours)?);
+        // A stanza may be left from before another manager came.
+        let may_come_up =
+            has_stanza && (device.index.is_none() || self.program.is_some() || self.ifstate()?.is_some());
+        // It brings lo up without a stanza.
+        if may_come_up || self.is_up()? && &*device.name == "lo" {
+            let has_making = || Ok(files.content(&ours)?.contains(&stanza::making(&device.name)));
+            let is_made =
+                device.is_made && !self.interfaces.define_elsewhere(&device.name, &ours) || has_making()?;
+            return self.store_in(ours, is_made).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Returns the store of a device in our file, which may have to make the device.
+    fn store_in(&self, ours: PathBuf, is_made: bool) -> Result<Store> {
+        let Self { files, device, .. } = self;
+        let program = self.program.unwrap_or(Program::Ifupdown);
+        let unread = || {
+            let (read, line) = (files.at(INTERFACES), program.source());
+            format!("{} does not read {}; add the line: {line}", read.display(), ours.display())
+        };
+        let objection = program.objection(&files.content(&ours)?);
+        let objection = objection.or_else(|| (!self.interfaces.reads(&ours, program)).then(unread));
+        let start = match program {
+            _ if is_made => Start::Made,
+            Program::Ifupdown2 | Program::IfupdownNg => Start::AsOne,
+            _ => self.interfaces.start(&device.name, &ours),
+        };
+        let manager = MANAGERS.iter().find(|manager| manager.word == program.word()).unwrap_or(&MANAGERS[0]);
+        let form = Stanzas { interface: device.name.clone(), start };
+        let store = Store::new(manager, files, device, ours, file::MODE, form);
+        // What comes and goes with the interface, ifupdown does not know by its name.
+        let ifstate = self.ifstate()?.filter(|_| start == Start::Auto);
+        let store = store.among(self.interfaces.paths(), objection).with_ifstate(self.is_up()?, ifstate);
+        Ok(if is_made { store.made_by(Making::Along) } else { store })
+    }
+
+    fn ifstate(&self) -> Result<Option<IfState>> {
+        IfState::find(&self.files.at("/run/network"))
+    }
+
+    fn is_up(&self) -> Result<bool> {
+        is_up_by_ifupdown(self.files, &self.device.name)
+    }
+}
+
+/// Returns our file for a dummy interface of ours, where ifupdown has brought up others; lo it brings up without being told.
+fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let state = files.content(&files.at("/run/network/ifstate"))?;
+    let has_others = state.lines().any(|line| line.split('=').next().is_some_and(|name| name != "lo"));
+    if &*device.name == "lo"
+        || !has_others
+        || Program::of(files, &device.name)?.unwrap_or(Program::Ifupdown) != Program::Ifupdown
+    {
         return Ok(None);
     }
-    let unread = || {
-        format!(
-            "{} does not read {}; add the line: source /etc/network/interfaces.d/*",
-            files.at(INTERFACES).display(),
-            ours.display()
-        )
-    };
-    let objection = program.and_then(Program::objection).or_else(|| (!interfaces.reads(&ours)).then(unread));
-    let start = interfaces.start(&device.name, &ours);
-    let form = Stanzas { interface: device.name.clone(), start };
-    let store = Store::new(&MANAGER, files, device, ours, file::MODE, form);
-    // What comes and goes with the interface, ifupdown does not know by its name.
-    let ifstate = ifstate.filter(|_| start == Start::Auto);
-    Ok(Some(store.among(paths.clone(), objection).with_ifstate(is_up, ifstate)))
+    let interfaces = Interfaces::read(files)?;
+    let place = Place { files, interfaces: &interfaces, device, program: Some(Program::Ifupdown) };
+    place.store_in(ours(files, &device.name)?, true).map(Some)
+}
+
+/// Returns the error about a dummy interface of ours where one of the other programs is at work, which makes such in another way.
+fn unmade(files: &Rc<Files>, device: &Device, program: Program) -> Result<Option<Store>> {
+    if &*device.name == "lo" || Program::of(files, &device.name)? != Some(program) {
+        return Ok(None);
+    }
+    let (name, word) = (&device.name, program.word());
+    Err(Error::invalid(format!(
+        "cannot keep addresses of {name} with {word}: we have it make no interfaces; write a stanza of {name} into /etc/network/interfaces that does, or leave persist out"
+    )))
 }
 
 /// Has ifquery list what it finds in all the files as one (ifquery(8)).
-fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
-    let Some(ifquery) = program(files, &["/sbin/ifquery", "/usr/sbin/ifquery"])? else {
+fn ask(files: &Files, drafts: &[Draft], which: Program) -> Result<Verdict> {
+    const PROGRAMS: [&str; 4] =
+        ["/sbin/ifquery", "/usr/sbin/ifquery", "/sbin/ifquery-ng", "/usr/sbin/ifquery-ng"];
+    let Some(ifquery) = program(files, &PROGRAMS[if which == Program::IfupdownNg { 0..4 } else { 0..2 }])?
+    else {
         return Ok(Verdict::NotAsked("ifquery is not there".into()));
     };
     let mut text = String::new();
@@ -76,12 +164,13 @@ fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
     text.extend(drafts.iter().map(|draft| draft.content.as_str()));
     let scratch = Scratch::make(files)?;
     let path = scratch.write(Path::new("interfaces"), &text)?;
-    let arguments = ["--interfaces".as_ref(), path.as_os_str(), "--list".as_ref(), "--all".as_ref()];
+    let all = if which == Program::Ifupdown { "--all" } else { "-a" };
+    let arguments = ["-i".as_ref(), path.as_os_str(), "--list".as_ref(), all.as_ref()];
     Ok(match scratch.run(&ifquery, &arguments, "").map(verdict)? {
         // The line is one of all files together.
         Verdict::Refused(why) => {
             let (_, why) = why.rsplit_once(": ").unwrap_or(("", &why));
-            Verdict::Refused(format!("{why}, and `ifquery --list --all` says where"))
+            Verdict::Refused(format!("{why}, and `ifquery --list {all}` says where"))
         }
         verdict => verdict,
     })

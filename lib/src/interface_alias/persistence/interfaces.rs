@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::files::{Files, is_directory, name};
+use super::ifup::Program;
 use crate::Result;
 
 /// The main file.
@@ -20,20 +21,50 @@ pub(super) enum Start {
         /// Whether our file is read before the interface's own stanza.
         is_first: bool,
     },
+    /// It is a dummy interface that our file has ifupdown make.
+    Made,
+    /// However that is: ifupdown2 and ifupdown-ng know all stanzas of an interface as one, whose commands they run when its own
+    /// addresses are there. An alias is nothing to them, and gets lost or comes first.
+    AsOne,
 }
 
 /// All that ifupdown reads.
 #[derive(Default)]
 pub(super) struct Interfaces {
     paths: Vec<PathBuf>,
-    /// The patterns that led to them, each with its place among all that is read.
-    sources: Vec<(usize, glob::Pattern)>,
+    /// The patterns that led to them.
+    sources: Vec<Leading>,
     /// Where each interface has stanzas.
     stanzas: HashMap<String, Vec<(usize, Rc<Path>)>>,
     /// What is on lines `auto`, and in which file.
     started: Vec<(String, Rc<Path>)>,
     /// How many lines were read.
     lines: usize,
+}
+
+/// A pattern that leads to files.
+struct Leading {
+    /// Its place among all that is read.
+    line: usize,
+    pattern: glob::Pattern,
+    /// Whether it is a line `source-directory`.
+    is_directory: bool,
+}
+
+impl Leading {
+    fn leads_to(&self, path: &Path) -> bool {
+        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+        self.pattern.matches_path_with(path, options)
+    }
+
+    /// Returns whether a program follows it: ifupdown2 knows no directories alone, and ifupdown-ng before 0.12 no patterns.
+    fn is_followed(&self, program: Program) -> bool {
+        match program {
+            Program::Ifupdown2 => !self.is_directory,
+            Program::IfupdownNg => self.is_directory || !self.pattern.as_str().contains(['*', '?', '[']),
+            _ => true,
+        }
+    }
 }
 
 /// A file that is read, with the lines that are left of it.
@@ -97,7 +128,8 @@ impl Interfaces {
         for source in sources(files, line) {
             found.extend(source.files(files)?);
             let pattern = glob::Pattern::new(&source.pattern.display().to_string());
-            self.sources.extend(pattern.map(|pattern| (self.lines, pattern)));
+            let (line, is_directory) = (self.lines, source.is_directory);
+            self.sources.extend(pattern.map(|pattern| Leading { line, pattern, is_directory }));
         }
         Ok(found)
     }
@@ -107,14 +139,20 @@ impl Interfaces {
         self.paths.as_slice().into()
     }
 
-    /// Returns whether it reads `path`, or would if that was there.
-    pub(super) fn reads(&self, path: &Path) -> bool {
-        self.paths.iter().any(|read| read == path) || self.sources.iter().any(|source| leads_to(source, path))
+    /// Returns whether a program reads `path`, or would if that was there.
+    pub(super) fn reads(&self, path: &Path, program: Program) -> bool {
+        let is_read = program == Program::Ifupdown && self.paths.iter().any(|read| read == path);
+        is_read || self.sources.iter().any(|source| source.is_followed(program) && source.leads_to(path))
     }
 
     /// Returns whether a stanza defines `interface`.
     pub(super) fn define(&self, interface: &str) -> bool {
         self.stanzas.contains_key(interface)
+    }
+
+    /// Returns whether a stanza in another file than `ours` defines `interface`.
+    pub(super) fn define_elsewhere(&self, interface: &str, ours: &Path) -> bool {
+        self.stanzas.get(interface).is_some_and(|stanzas| stanzas.iter().any(|(_, path)| **path != *ours))
     }
 
     /// Returns how the person, whose file `ours` is not, has `interface` brought up.
@@ -126,20 +164,14 @@ impl Interfaces {
         // It brings lo up by itself.
         match first {
             Some((line, path)) if interface != "lo" && !started.any(|(word, _)| is_named(word)) => {
-                let is_before = |source: &&(usize, glob::Pattern)| {
-                    source.0 < *line && !(leads_to(source, path) && **path < *ours)
-                };
-                let mut leading = self.sources.iter().filter(|source| leads_to(source, ours));
+                let is_before =
+                    |source: &&Leading| source.line < *line && !(source.leads_to(path) && **path < *ours);
+                let mut leading = self.sources.iter().filter(|source| source.leads_to(ours));
                 Start::Other { is_first: leading.next().as_ref().is_some_and(is_before) }
             }
             _ => Start::Auto,
         }
     }
-}
-
-fn leads_to((_, pattern): &(usize, glob::Pattern), path: &Path) -> bool {
-    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
-    pattern.matches_path_with(path, options)
 }
 
 /// Returns whether a word like `/eth*` or `/pci*/eth*` may stand for an interface.

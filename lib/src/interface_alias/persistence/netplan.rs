@@ -6,9 +6,10 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::brought::Brought;
-use super::entry::{each_once, label, not_kept, plain, words};
+use super::entry::{each_once, in_order, label, not_kept, plain, words};
 use super::files::{Files, assignments, is_there, ours};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::making::Making;
 use super::reader::{Draft, Scratch, Verdict, program, verdict};
 use super::running::{netplan_id, netplan_profile, network_file, network_files};
 use super::sharing::sharing;
@@ -25,7 +26,7 @@ pub(super) static MANAGER: Manager = Manager {
     is_before_lease: true,
     ask,
     find: |files, devices| each(devices, |device| find(files, device)),
-    for_lo,
+    for_own,
 };
 
 /// A definition with addresses alone.
@@ -59,7 +60,11 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
             Definition { warning: sharing.warning, ..Definition::new(device, kind(&made_as), id) };
         return store(files, device, definition, sharing.objection.or_else(|| unknown(&made_as))).map(Some);
     }
-    let Some((id, made_as)) = netplan_profile(files, &device.name, device.index)? else { return Ok(None) };
+    let Some((id, made_as)) = netplan_profile(files, &device.name, device.index)? else {
+        // Until it is applied Netplan does not know of a dummy interface of ours.
+        let is_made = matches!(stored_as(&file(files, device))?, Some((DUMMIES, _)));
+        return if is_made { left_behind(files, device) } else { Ok(None) };
+    };
     let renderer = Renderer::NetworkManager;
     let definition = Definition { renderer, ..Definition::new(device, kind(&made_as), id) };
     store(files, device, definition, unknown(&made_as)).map(Some)
@@ -75,17 +80,21 @@ fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     }
 }
 
-/// Returns the file for lo, where Netplan configures others.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+/// Returns the file for lo or a dummy interface of ours, where Netplan has networkd configure others.
+fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     if network_files(files)?.iter().all(|(_, file)| netplan_id(file).is_none()) {
         return Ok(None);
     }
-    store(files, lo, Definition::new(lo, None, "lo".into()), None).map(Some)
+    let kind = device.is_made.then_some(DUMMIES);
+    store(files, device, Definition::new(device, kind, device.name.to_string()), None).map(Some)
 }
 
 const NOT_OURS: &str = "we did not write it so; move what is yours to another file";
 
-const KINDS: [&str; 5] = ["ethernets", "bonds", "bridges", "vlans", "wifis"];
+const KINDS: [&str; 6] = ["ethernets", "bonds", "bridges", "vlans", "wifis", DUMMIES];
+
+/// Since Netplan 1.0; an older one refuses the file before it is written.
+const DUMMIES: &str = "dummy-devices";
 
 /// Returns the JSON of a file of ours.
 fn body(content: &str) -> String {
@@ -110,10 +119,13 @@ fn store(files: &Rc<Files>, device: &Device, now: Definition, objection: Option<
     let renamed = |(_, id): &(&str, String)| {
         format!("{} has it as {id}, and Netplan has it as {} by now; remove it first", file.display(), now.id)
     };
-    let objection = objection.or(stored.as_ref().map(renamed)).or(yaml::misplaced(files, &file, &now.id)?);
+    let is_made = now.kind == DUMMIES && !yaml::is_defined(files, &file, &now.id)?;
+    let misplaced = if is_made { None } else { yaml::misplaced(files, &file, &now.id)? };
+    let objection = objection.or(stored.as_ref().map(renamed)).or(misplaced);
     let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
     let store = Store::new(&MANAGER, files, device, file, 0o600, Definition { kind, id, ..now });
-    Ok(store.among(yaml::all(files)?.into(), objection))
+    let store = store.among(yaml::all(files)?.into(), objection);
+    Ok(if is_made { store.made_by(Making::Along) } else { store })
 }
 
 /// Has Netplan generate what it makes of its files, in a directory apart (netplan-generate(8)).
@@ -154,6 +166,7 @@ fn kind(made_as: &str) -> Option<&'static str> {
         "bond" => Some("bonds"),
         "bridge" => Some("bridges"),
         "vlan" => Some("vlans"),
+        "dummy" => Some(DUMMIES),
         "wlan" | "wifi" => Some("wifis"),
         _ => None,
     }
@@ -220,7 +233,8 @@ impl Definition {
     }
 
     fn value(&self, addresses: &Addresses) -> Value {
-        let list: Vec<Value> = addresses.iter().map(|(alias, address)| entry(alias, address)).collect();
+        let list: Vec<Value> =
+            in_order(addresses).into_iter().map(|(alias, address)| entry(alias, address)).collect();
         let mut definition = json!({"addresses": list});
         if &*self.interface == "lo" {
             definition["match"] = json!({"name": "lo"});

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use super::entry::{not_kept, plain};
+use super::entry::{in_order, not_kept, plain};
 use super::files::{Files, assignments, is_there, name};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
 use super::keyfile::{Line, SECTIONS, address_lines, keys, section_of, with, without};
@@ -22,7 +22,7 @@ pub(super) static MANAGER: Manager = Manager {
     is_before_lease: true,
     ask,
     find: |files, devices| each(devices, |device| find(files, device)),
-    for_lo,
+    for_own,
 };
 
 const PROFILES: &str = "/etc/NetworkManager/system-connections";
@@ -123,13 +123,22 @@ fn store(files: &Rc<Files>, device: &Device, file: PathBuf, own: Option<String>)
 }
 
 /// Returns the profile for lo, where NetworkManager manages an interface by a profile of the person's.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     for uuid in profile_uuids(files)? {
-        if profile(files, &files.at(PROFILES), "uuid", &uuid)?.is_some() {
-            return Ok(Some(own_lo(files, lo)));
+        match profile(files, &files.at(PROFILES), "uuid", &uuid)? {
+            Some(_) if &*device.name == "lo" => return Ok(Some(own_lo(files, device))),
+            Some(_) => return Err(unmade(&device.name)),
+            None => {}
         }
     }
     Ok(None)
+}
+
+/// Returns the error about a dummy interface, for which a profile of ours would have to know what addresses come.
+fn unmade(name: &str) -> Error {
+    Error::invalid(format!(
+        "cannot keep addresses of {name} with networkmanager: we have it make no interfaces; make one that stays (nmcli connection add type dummy ifname {name} ipv4.method manual ipv4.addresses ADDRESS/32), or leave persist out"
+    ))
 }
 
 fn own_lo(files: &Rc<Files>, lo: &Device) -> Store {
@@ -140,10 +149,12 @@ impl Form for Profile {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         Ok(address_lines(content)
             .filter_map(|line| line.cidr)
-            .map(|(ip, prefix)| {
+            .enumerate()
+            .map(|(place, (ip, prefix))| {
                 let (alias, mut address) = plain(&self.interface, ip, prefix);
                 // Whose it is, a profile does not tell.
                 address.status.protocol = None;
+                address.status.place = place;
                 (alias, address)
             })
             .collect())
@@ -156,7 +167,8 @@ impl Form for Profile {
             without(content, |ip, prefix| addresses.contains_key(&Alias::new(&self.interface, ip, prefix)));
         for section in SECTIONS {
             let is_new = |alias: &Alias| section_of(alias) == section && !present.contains_key(alias);
-            text = with(&text, section, addresses.iter().filter(|(alias, _)| is_new(alias)));
+            let new = in_order(addresses).into_iter().filter(|(alias, _)| is_new(alias));
+            text = with(&text, section, new);
         }
         if self.own.as_ref() == Some(&text) { String::new() } else { text }
     }

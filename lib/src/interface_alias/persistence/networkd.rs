@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::brought::Brought;
-use super::entry::{each_once, label, not_kept, not_ours, plain, words};
+use super::entry::{each_once, in_order, label, not_kept, not_ours, plain, words};
 use super::files::{Files, assignments, is_there, link};
 use super::form::{Form, HEADER, Objection, Rewrite, may_return};
+use super::making::Making;
 use super::reader::Verdict;
 use super::running::{netplan_id, network_file, network_files};
 use super::sharing::sharing;
@@ -25,7 +26,7 @@ pub(super) static MANAGER: Manager = Manager {
     // None of its programs reads a file that is not there yet. Ours are read anew, strictly, before a task is done.
     ask: |_, _| Ok(Verdict::Taken),
     find: |files, devices| each(devices, |device| find(files, device)),
-    for_lo,
+    for_own,
 };
 
 const OURS: &str = "/etc/systemd/network";
@@ -34,18 +35,24 @@ const OURS: &str = "/etc/systemd/network";
 const PLACES: [&str; 4] =
     [OURS, "/run/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network"];
 
-/// The file for lo, of which networkd takes no care unless a file tells it to.
-const LO: &str = "20-lvs-host-lo.network";
+/// Returns the name of the file for lo or a dummy interface of ours, of which networkd takes no care unless a file tells it to; `kind` is
+/// what it ends with.
+fn own_name(interface: &str, kind: &str) -> String {
+    format!("20-lvs-host-{interface}.{kind}")
+}
 
-/// What that file begins with.
-const LO_MATCH: &str = "[Match]\nName=lo\n\n";
+/// Returns what that file begins with. No boot waits for a dummy interface.
+fn own_head(interface: &str) -> String {
+    let link = if interface == "lo" { "" } else { "[Link]\nRequiredForOnline=no\n\n" };
+    format!("[Match]\nName={interface}\n\n{link}")
+}
 
 /// Sections, one for each address.
 #[derive(Debug)]
 struct Sections {
     interface: Rc<str>,
     /// What comes before them.
-    head: &'static str,
+    head: String,
     /// What to know of the file beside which they are.
     warning: Option<String>,
 }
@@ -55,9 +62,10 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     let Some(index) = device.index else { return left_behind(files, device) };
     match network_file(files, index)? {
         Some(file) if netplan_id(&file).is_some() => Ok(None),
-        Some(file) if file.ends_with(LO) => Ok(Some(own_lo(files, device))),
+        Some(file) if file.ends_with(own_name(&device.name, "network")) => Ok(Some(own(files, device))),
         Some(file) => beside(files, device, &file).map(Some),
-        None => Ok(None),
+        // Until its next start networkd does not know of the file.
+        None => of_ours(files, device),
     }
 }
 
@@ -68,7 +76,7 @@ fn beside(files: &Rc<Files>, device: &Device, network: &Path) -> Result<Store> {
     let file = files.at(OURS).join(format!("{name}.d")).join(drop_in(&device.name));
     let mut elsewhere = vec![network.to_owned()];
     elsewhere.extend(drop_ins(files, &name)?);
-    let form = Sections { interface: device.name.clone(), head: "", warning: sharing.warning };
+    let form = Sections { interface: device.name.clone(), head: String::new(), warning: sharing.warning };
     let store = store(files, device, file, form);
     Ok(store.among(elsewhere.into(), sharing.objection))
 }
@@ -105,15 +113,28 @@ fn drop_in(interface: &str) -> String {
     format!("lvs-host-{interface}.conf")
 }
 
-/// Returns the file for lo, where networkd manages others by files that Netplan did not write.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
-    let is_own = |(_, file): &(u32, PathBuf)| netplan_id(file).is_none();
-    Ok(network_files(files)?.iter().any(is_own).then(|| own_lo(files, lo)))
+/// Returns the file of our own for a device, where networkd manages others by files that Netplan did not write.
+fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let is_persons = |(_, file): &(u32, PathBuf)| netplan_id(file).is_none();
+    Ok(network_files(files)?.iter().any(is_persons).then(|| own(files, device)))
 }
 
-fn own_lo(files: &Rc<Files>, lo: &Device) -> Store {
-    let form = Sections { interface: lo.name.clone(), head: LO_MATCH, warning: None };
-    store(files, lo, files.at(OURS).join(LO), form)
+/// Returns the file of our own for a device, which is not lo, if that is there.
+fn of_ours(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+    let made = files.at(OURS).join(own_name(&device.name, "netdev"));
+    let is_ours = &*device.name != "lo" && files.content(&made)?.starts_with(HEADER);
+    Ok(is_ours.then(|| own(files, device)))
+}
+
+fn own(files: &Rc<Files>, device: &Device) -> Store {
+    let name = &device.name;
+    let form = Sections { interface: name.clone(), head: own_head(name), warning: None };
+    let at = |kind: &str| files.at(OURS).join(own_name(name, kind));
+    let own = store(files, device, at("network"), form);
+    if &**name == "lo" {
+        return own;
+    }
+    own.made_by(Making::file(&at("netdev"), &format!("[NetDev]\nName={name}\nKind=dummy\n")))
 }
 
 /// Returns our file for an interface that is not there.
@@ -122,17 +143,17 @@ fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
     for directory in directories.iter().filter(|path| has_suffix(path, ".network.d")) {
         let file = directory.join(drop_in(&device.name));
         if is_there(&file)? {
-            let form = Sections { interface: device.name.clone(), head: "", warning: None };
+            let form = Sections { interface: device.name.clone(), head: String::new(), warning: None };
             return Ok(Some(store(files, device, file, form)));
         }
     }
-    Ok(None)
+    of_ours(files, device)
 }
 
 impl Form for Sections {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         let body = content.strip_prefix(HEADER).unwrap_or(content);
-        let body = body.strip_prefix(self.head).unwrap_or(body);
+        let body = body.strip_prefix(&*self.head).unwrap_or(body);
         let body = format!("\n{body}");
         let mut sections = body.split("\n[Address]\n");
         if sections.next().is_some_and(|before| !before.trim().is_empty()) {
@@ -146,7 +167,7 @@ impl Form for Sections {
             return String::new();
         }
         let sections: Vec<String> =
-            addresses.iter().map(|(alias, address)| section(alias, address)).collect();
+            in_order(addresses).into_iter().map(|(alias, address)| section(alias, address)).collect();
         format!("{HEADER}{}{}", self.head, sections.join("\n"))
     }
 
@@ -240,5 +261,5 @@ fn section(alias: &Alias, address: &Address) -> String {
 
 #[cfg(any(test, fuzzing))]
 pub(super) fn form(interface: &Rc<str>) -> Box<dyn Form> {
-    Box::new(Sections { interface: interface.clone(), head: "", warning: None })
+    Box::new(Sections { interface: interface.clone(), head: String::new(), warning: None })
 }

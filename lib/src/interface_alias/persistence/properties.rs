@@ -23,11 +23,12 @@ use crate::resource::State;
 const PROFILE: &str = "[connection]\nuuid=1-2\n[ipv4]\nmethod=auto\n[ipv6]\nmethod=auto\n";
 
 /// Returns how each manager writes down the addresses of v0, and a file that it has before us.
-fn forms() -> [(Box<dyn Form>, &'static str); 5] {
+fn forms() -> [(Box<dyn Form>, &'static str); 6] {
     let v0: Rc<str> = "v0".into();
     [
         (stanza::form(&v0, Start::Auto), ""),
         (stanza::form(&v0, Start::Other { is_first: false }), ""),
+        (stanza::form(&v0, Start::Made), ""),
         (networkd::form(&v0), ""),
         (netplan::form(&v0, "lan"), ""),
         (network_manager::form(&v0), PROFILE),

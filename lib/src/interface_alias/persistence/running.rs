@@ -114,10 +114,10 @@ pub(super) fn is_late(files: &Files, devices: &[Device]) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns whether ifupdown has brought an interface up.
+/// Returns whether ifupdown has brought an interface up, or ifupdown-ng. What ifupdown2 keeps says nothing of that.
 pub(super) fn is_up_by_ifupdown(files: &Files, interface: &str) -> Result<bool> {
     let state = files.at(format!("/run/network/ifstate.{interface}"));
-    Ok(!files.content(&state)?.is_empty())
+    Ok(!files.content(&state)?.is_empty() || is_up_by_ng_alone(files, interface)?)
 }
 
 /// Returns whether ifupdown-ng has brought an interface up, and ifupdown, which is there as well, has not.

@@ -1,15 +1,17 @@
 //! Stanzas of ifupdown, one for each address, interfaces(5).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::brought::Brought;
-use super::entry::{each_once, label, not_kept, not_ours, plain, words};
+use super::entry::{each_once, in_order, label, not_kept, not_ours, plain, words};
 use super::form::{Form, HEADER, Objection, Rewrite};
 use super::interfaces::{Start, whole_lines};
 use crate::interface_alias::address::{Address, Attributes};
 use crate::interface_alias::cidr;
+use crate::interface_alias::dummy::MARK;
 use crate::interface_alias::item::{Addresses, Alias};
 
 /// An option of a stanza and its value.
@@ -26,7 +28,12 @@ impl Form for Stanzas {
     fn read(&self, content: &str) -> Result<Addresses, String> {
         let mut stanzas: Vec<(&str, Vec<Setting>)> = Vec::new();
         let mut started = Vec::new();
-        for line in content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let body = self.body(content)?;
+        for line in body.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let header: Vec<&str> = rest.split_whitespace().collect();
             match (word, header.as_slice(), stanzas.last_mut()) {
@@ -55,9 +62,13 @@ impl Form for Stanzas {
         if addresses.is_empty() {
             return String::new();
         }
+        let addresses = in_order(addresses);
         let labels: Vec<String> =
             addresses.iter().filter_map(|(alias, address)| label(alias, address)).collect();
         let mut text = HEADER.to_owned();
+        if self.start == Start::Made {
+            text += &making(&self.interface);
+        }
         if self.start == Start::Auto && !labels.is_empty() {
             // First the interface itself: its own address must be the first one of a prefix that they share.
             text += &format!("auto {} {}\n", self.interface, labels.join(" "));
@@ -102,12 +113,26 @@ fn is_about_addresses(command: &[&str]) -> bool {
 }
 
 impl Stanzas {
+    /// Returns a file's text without the stanza that makes the interface, or why it cannot be used if that should be there.
+    fn body<'a>(&self, content: &'a str) -> Result<Cow<'a, str>, String> {
+        if self.start != Start::Made || content.is_empty() {
+            return Ok(content.into());
+        }
+        let (head, body) = content.split_once(&making(&self.interface)).ok_or(
+            "it does not have ifupdown make the interface; remove it first, by a task without create",
+        )?;
+        Ok(format!("{head}{body}").into())
+    }
+
     /// Returns what ifupdown would lose of an address, or the person with it, if anything.
     fn lost(&self, alias: &Alias, address: &Address) -> Option<String> {
         const KEPT: &[&str] = &["label", "broadcast", "scope"];
         const KEPT_OF_IPV6: &[&str] = &["preferred_lft", "nodad"];
         let IpAddr::V4(_) = alias.address else { return not_kept(alias, address, KEPT_OF_IPV6) };
         let interface = &alias.interface;
+        if matches!(self.start, Start::Made | Start::AsOne) {
+            return not_kept(alias, address, KEPT);
+        }
         if address.set.prefix < 32 && label(alias, address).is_none() {
             return Some(format!(
                 "without a label it may come before the interface's own address and take its place as the source; give it a label like {interface}:1, or prefix 32"
@@ -128,6 +153,7 @@ impl Stanzas {
     fn stanza(&self, alias: &Alias, address: &Address) -> String {
         let is_alias = label(alias, address).is_some();
         match self.start {
+            Start::Made | Start::AsOne => command(alias, address),
             Start::Other { .. } if is_alias || alias.address.is_ipv6() => command(alias, address),
             Start::Auto if alias.address.is_ipv6() => command(alias, address),
             _ => method(alias, address),
@@ -197,6 +223,13 @@ const ADD_IPV4: &str = "ip -4 address replace ";
 const ADD_IPV6: &str = "ip -6 address replace ";
 const DEPRECATED: &str = " preferred_lft 0";
 const NODAD: &str = " nodad";
+
+/// Returns the stanza by which ifupdown makes a dummy interface, marked as ours; one that is there stays as it is.
+pub(super) fn making(interface: &str) -> String {
+    format!(
+        "auto {interface}\niface {interface} inet manual\n    pre-up ip link show dev {interface} >/dev/null 2>&1 || {{ ip link add {interface} type dummy && ip link set {interface} alias {MARK}; }}\n    {UP} ip link set {interface} up\n"
+    )
+}
 
 /// Returns the stanza of an IPv4 address that has ifupdown set it.
 fn method(alias: &Alias, address: &Address) -> String {

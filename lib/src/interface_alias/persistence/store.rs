@@ -9,10 +9,11 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::brought::{Known, Others};
-use super::entry::{label, stored_changes};
+use super::entry::{joined, label, stored_changes};
 use super::files::{Files, ours};
 use super::form::Form;
 use super::ifstate::{self, IfState};
+use super::making::Making;
 use super::origin::Origin;
 use super::reader::{Draft, Verdict};
 use crate::interface_alias::InterfaceAlias;
@@ -20,6 +21,7 @@ use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses};
 use crate::interface_alias::label;
 use crate::interface_alias::wish::Wish;
+use crate::netlink::Operation;
 use crate::resource::{Plan, State};
 use crate::{Error, Result, file};
 
@@ -33,12 +35,17 @@ pub(in super::super) struct Manager {
     /// Whether it sets what is stored before what it leases.
     pub(super) is_before_lease: bool,
     /// Has its own reader read files as they may be, instead of those that are there.
-    pub(super) ask: fn(&Files, &[Draft]) -> Result<Verdict>,
+    pub(super) ask: Ask,
     /// Returns where the addresses of those devices go that it manages; for one that is not there, where they went.
-    pub(super) find: fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>,
-    /// Returns where those of lo go, if it manages the other interfaces: it leaves lo alone unless it is told to.
-    pub(super) for_lo: fn(&Rc<Files>, &Device) -> Result<Option<Store>>,
+    pub(super) find: Find,
+    /// Returns where those of lo go, or of a dummy interface that it is to make, if it manages other interfaces: it leaves these alone
+    /// unless it is told to.
+    pub(super) for_own: ForOwn,
 }
+
+pub(super) type Ask = fn(&Files, &[Draft]) -> Result<Verdict>;
+pub(super) type Find = fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>;
+pub(super) type ForOwn = fn(&Rc<Files>, &Device) -> Result<Option<Store>>;
 
 /// An interface, and its number if it is there.
 #[derive(Debug)]
@@ -47,11 +54,13 @@ pub(in super::super) struct Device {
     pub(in super::super) index: Option<u32>,
     /// Whether the task wants an address on it, not only none.
     pub(in super::super) is_needed: bool,
+    /// Whether it is a dummy interface that we make, or have made.
+    pub(in super::super) is_made: bool,
 }
 
 impl Device {
     pub(in super::super) fn new(name: &Rc<str>, index: Option<u32>, is_needed: bool) -> Self {
-        Self { name: name.clone(), index, is_needed }
+        Self { name: name.clone(), index, is_needed, is_made: false }
     }
 }
 
@@ -79,6 +88,8 @@ pub(in super::super) struct Store {
     elsewhere: Rc<[PathBuf]>,
     /// What ifupdown takes for up, where it is the manager and has run since the boot.
     ifstate: Option<IfState>,
+    /// What has a boot make the interface, if we do.
+    making: Option<Making>,
     /// Why nothing new is kept there, if so. What is there already is told by every run, and can always be removed.
     objection: Option<String>,
     origin: Origin,
@@ -104,6 +115,7 @@ impl Store {
             files: files.clone(),
             elsewhere: Rc::default(),
             ifstate: None,
+            making: None,
             objection: None,
             origin: Origin::default(),
         }
@@ -117,6 +129,16 @@ impl Store {
     /// Returns the same store of ifupdown, which may have brought the interface up and keeps what it takes for up.
     pub(super) fn with_ifstate(self, is_in_force: bool, ifstate: Option<IfState>) -> Self {
         Self { is_in_force, ifstate, ..self }
+    }
+
+    /// Returns the same store of an interface that a boot has to make.
+    pub(super) fn made_by(self, making: Making) -> Self {
+        Self { making: Some(making), ..self }
+    }
+
+    /// Returns whether we have a boot make the interface.
+    pub(in super::super) fn is_made(&self) -> bool {
+        self.making.is_some()
     }
 
     /// Returns the same store, which knows what was in its place.
@@ -173,6 +195,11 @@ impl Store {
             let possible: Addresses = wanted.chain(stored).collect();
             let known = ifstate.read(&possible, &unwanted)?;
             state.extend(known.iter().map(|(alias, address)| entry(alias, address, ifstate.file())));
+        }
+        if let Some(Making::File { file, content }) = &self.making
+            && ours(file)? == *content
+        {
+            state.extend([self.made(file)]);
         }
         Ok(state)
     }
@@ -233,7 +260,34 @@ impl Store {
             then.retain(|item, _| item.stored_in(ifstate.file()).is_none());
             then.extend(up.map(|(alias, address)| entry(&alias, &address, ifstate.file())));
         }
+        if let Some(Making::File { file, .. }) = &self.making {
+            let (item, made) = self.made(file);
+            match addresses(layer).next() {
+                Some(_) => drop(then.insert(item, made)),
+                None => drop(then.remove(&item)),
+            }
+        }
         Ok(())
+    }
+
+    /// Returns the entry of the interface itself in the file that has a boot make it.
+    fn made(&self, file: &Rc<Path>) -> (Item, Value) {
+        let key = Key::Link { interface: self.interface.clone() };
+        (Item::stored(key, file), Value::Link(Operation::Up))
+    }
+
+    /// Returns the addresses that are to go by their label, and that the kernel has without it, as a manager has lost it in a boot.
+    pub(in super::super) fn unlabelled(&self, now: &State<InterfaceAlias>, wishes: &[Wish]) -> Vec<Alias> {
+        let is_to_go = |(alias, address): &(&Alias, &Address)| {
+            let by_label =
+                wishes.iter().filter(|wish| wish.label.is_some() && wish.interface == alias.interface);
+            by_label.into_iter().any(|wish| wish.rejects(alias, address))
+        };
+        let is_plain = |(alias, _): &(&Alias, &Address)| {
+            let live = now.get(&Item::live((*alias).clone())).and_then(Value::address);
+            live.and_then(|live| live.set.label.as_ref()).is_some_and(|label| **label == *alias.interface)
+        };
+        stored(now, &self.file).filter(is_to_go).filter(is_plain).map(|(alias, _)| alias.clone()).collect()
     }
 
     /// Returns an error if what reads the file, would take a name for more.
@@ -285,7 +339,7 @@ impl Store {
         match &self.ifstate {
             _ if *self.file == *path => self.write_own(plan),
             Some(ifstate) if **ifstate.file() == *path => ifstate.write(plan, &self.read(&self.content()?)?),
-            _ => Ok(()),
+            _ => self.making.as_ref().map_or(Ok(()), |making| making.write(path, plan)),
         }
     }
 
@@ -307,14 +361,15 @@ impl Store {
 
     /// Returns the addresses that `plan` makes of those in `content`.
     fn after(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Addresses> {
-        let mut addresses = self.read(content)?;
+        let (mut addresses, mut come) = (self.read(content)?, Vec::new());
         for (alias, _, after) in self.changes(plan) {
-            match after {
-                Some(address) => addresses.insert(alias.clone(), address.clone()),
-                None => addresses.remove(alias),
-            };
+            match (after, addresses.get_mut(alias)) {
+                (Some(address), Some(there)) => there.set = address.set.clone(),
+                (Some(address), None) => come.push((alias, address)),
+                (None, _) => drop(addresses.remove(alias)),
+            }
         }
-        Ok(addresses)
+        Ok(joined(&addresses, come))
     }
 
     /// Tells the running manager of what was carried out, as far as it needs that; returns what the person should know.

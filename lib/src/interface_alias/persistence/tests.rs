@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::entry::{in_order, joined};
 use super::form::{Form, Objection, Rewrite};
 use super::interfaces::Start;
 use super::{netplan, network_manager, networkd, stanza};
@@ -60,6 +61,38 @@ fn what_is_written_is_read_back_and_what_is_removed_leaves_the_file_as_it_was() 
         assert_eq!(form.written(&text, &all), text, "writing it once more changes it");
         assert_eq!(form.written(&text, &own), before);
     }
+}
+
+#[test]
+fn what_comes_back_is_where_it_was_and_what_is_new_behind() {
+    let all = wanted(serde_json::json!(
+        ["192.0.2.5/32", "192.0.2.4/32", "192.0.2.3/32", "192.0.2.2/32"]
+            .map(|ip| serde_json::json!({"address": ip}))
+    ));
+    let mut there = joined(&Addresses::new(), {
+        let mut come: Vec<_> = all.iter().collect();
+        come.reverse();
+        come
+    });
+    let words = |addresses: &Addresses| {
+        in_order(addresses).iter().map(|(alias, _)| alias.to_string()).collect::<Vec<_>>()
+    };
+    let before = words(&there);
+    assert!(before[0].starts_with("192.0.2.5/"), "{before:?}");
+    for gone in [vec![0], vec![3], vec![0, 2], vec![1, 2], vec![0, 1, 2, 3]] {
+        let gone: Vec<_> = gone
+            .iter()
+            .map(|place: &usize| in_order(&there)[*place])
+            .map(|(alias, address)| (alias.clone(), address.clone()))
+            .collect();
+        let mut left = there.clone();
+        gone.iter().for_each(|(alias, _)| drop(left.remove(alias)));
+        let left = joined(&left, Vec::new());
+        let back = joined(&left, gone.iter().rev().map(|(alias, address)| (alias, address)).collect());
+        assert_eq!(words(&back), before, "without {gone:?}");
+    }
+    there = joined(&there, wanted(serde_json::json!([{"address": "192.0.2.1/32"}])).iter().collect());
+    assert!(words(&there)[4].starts_with("192.0.2.1/"));
 }
 
 #[test]

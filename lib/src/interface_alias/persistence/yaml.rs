@@ -46,6 +46,16 @@ pub(super) fn misplaced(files: &Files, ours: &Path, id: &str) -> Result<Option<S
     Ok((!is_defined && id != "lo").then(undefined))
 }
 
+/// Returns whether a file other than `ours` may define `id`.
+pub(super) fn is_defined(files: &Files, ours: &Path, id: &str) -> Result<bool> {
+    for path in all(files)?.iter().filter(|path| *path != ours) {
+        if may_define(&files.content(path)?, id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Returns whether a file may define `id`. What is there as an escape or in another encoding may be anything.
 fn may_define(content: &str, id: &str) -> bool {
     let is_part = |sign: char| sign.is_alphanumeric() || "-_.".contains(sign);

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from machine import PROJECT, Machine
 
+pytest.register_assert_rewrite('life')
+
 
 def pytest_configure():
     """Refuses to begin where no host could be made, and has hosts end when this is told to end."""

@@ -14,7 +14,6 @@ iface eth0 inet static
     address 192.0.2.1/24
 """
 LVS_HOST_ETH0 = '/etc/network/interfaces.d/lvs-host-eth0'
-NETWORKING_NG = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=ifup-ng -a\n'
 
 
 @pytest.mark.parametrize('host', ['bookworm-nobody'], indirect=True)
@@ -42,47 +41,20 @@ def test_two(host):
     assert host.lacks('eth0', '192.0.2.10'), 'and goes'
 
 
-# --- other programs that read the files of ifupdown, each in its own way -------------------------------
+# --- other programs that read the files of ifupdown -----------------------------------------------------
 
 
-@pytest.mark.parametrize('host', ['bookworm-ifupdown2', 'trixie-ifupdown2', 'bookworm-ifupdown-ng', 'trixie-ifupdown-ng'], indirect=True)
-def test_another_ifupdown(host):
-    """One of them is refused by its name, and what an earlier version stored there is removed."""
-    boot_with(host)
-    assert host.has('eth0', '192.0.2.1/24'), 'it has brought eth0 up'
-    assert host.says(f'this host has {host.case}, ', LABELLED), 'it is refused by name'
-    assert host.says(f'this host has {host.case}, ', LABELLED, persist='ifupdown'), 'by the name that is given too'
-    assert not host.has_file(LVS_HOST_ETH0), 'with nothing written'
-    assert host.lacks('eth0', '192.0.2.10'), 'with nothing set'
-    remove_what_is_stored(host)
-    host.reboot()
-    assert host.has('eth0', '192.0.2.1/24'), 'eth0 is as before'
-
-
-def boot_with(host):
-    """Boots the host with the program that its case names."""
-    host.prepare('networking')
-    # That of Debian 13 brings nothing up by itself.
-    if (host.suite, host.case) == ('trixie', 'ifupdown-ng'):
-        host.put('etc/systemd/system/networking.service', NETWORKING_NG)
-        host.link('etc/systemd/system/multi-user.target.wants/networking.service', '../networking.service')
-    # Neither reads what the other does.
-    source = 'source /etc/network/interfaces.d/*' if host.case == 'ifupdown2' else 'source-directory /etc/network/interfaces.d'
-    host.put('etc/network/interfaces', INTERFACES.format(source))
-    host.make_directory('etc/network/interfaces.d')
-    host.boot(host.case)
-
-
-def remove_what_is_stored(host):
-    """What an earlier version stored is told, and can be removed."""
-    host.write(LVS_HOST_ETH0, 'auto eth0 eth0:1\niface eth0:1 inet static\n    address 192.0.2.10/24\n')
-    host.run('ip', 'address', 'replace', '192.0.2.10/24', 'broadcast', '+', 'dev', 'eth0', 'label', 'eth0:1')
-    warning = f'puts the next boot at risk, and state absent removes it: this host has {host.case}, '
-    assert host.says(warning, LABELLED), 'what is stored is told'
-    assert host.changes(absent(LABELLED)), 'it can be removed'
-    assert not host.has_file(LVS_HOST_ETH0), 'from the file'
-    assert host.lacks('eth0', '192.0.2.10'), 'and the kernel'
-    assert host.keeps(absent(LABELLED)), 'and gone it stays'
+@pytest.mark.parametrize('host', ['bookworm-busybox'], indirect=True)
+def test_busybox(host):
+    """The ifup of BusyBox is known by its name."""
+    host.prepare()
+    host.put('etc/network/interfaces', INTERFACES.format('source /etc/network/interfaces.d/*'))
+    host.link('usr/local/bin/busybox', '/bin/true')
+    host.link('usr/sbin/ifup', '/usr/local/bin/busybox')
+    host.boot()
+    host.run('ip', 'link', 'set', 'eth0', 'up')
+    assert host.says('this host has the ifup of BusyBox', LABELLED), 'it is refused by name'
+    assert host.lacks('eth0', '192.0.2.10') and not host.has_file(LVS_HOST_ETH0), 'with nothing done'
 
 
 # --- the order of Netplan's files ----------------------------------------------------------------------

@@ -35,6 +35,40 @@ fn a_stanza_that_was_left_behind_is_not_taken_for_the_manager() {
 }
 
 #[test]
+fn a_manager_whose_files_we_do_not_write_is_named_with_what_to_do() {
+    for (program, file, told) in [
+        ("usr/sbin/wicked", "etc/sysconfig/network/ifcfg-v0", "wicked has it in"),
+        (
+            "etc/sysconfig/network-scripts/ifup",
+            "etc/sysconfig/network-scripts/ifcfg-v0",
+            "the service network has it in",
+        ),
+    ] {
+        let host = Host::new();
+        host.put(program, "");
+        assert!(host.refuse(alias()).contains("neither ifupdown"), "of another interface it tells nothing");
+        host.put(file, "BOOTPROTO=static\n");
+        for persist in ["auto", "ifupdown"] {
+            let error = host.refuse(with(alias(), json!({"persist": persist})));
+            assert!(error.contains(told) && error.contains(file), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_vlan_whose_definition_is_gone_is_no_card() {
+    let host = Host::new();
+    host.with_netplan().put("sys/class/net/v0/uevent", "DEVTYPE=vlan\n");
+    host.apply(alias());
+    assert!(host.text(YAML).contains("\"ethernets\""), "one that was made otherwise is a card to Netplan");
+    host.apply(absent());
+    // As after `netplan generate` without the definition, which a comment still names.
+    fs::remove_file(host.path(managers::NETPLANS)).unwrap();
+    host.apply(alias());
+    assert!(host.text(YAML).contains("\"vlans\""), "{}", host.text(YAML));
+}
+
+#[test]
 fn a_stanza_counts_where_no_other_manager_has_the_interface() {
     let host = Host::new();
     host.put("etc/network/interfaces", STANZA);

@@ -6,6 +6,7 @@
 mod brought;
 mod entry;
 mod files;
+mod foreign;
 mod form;
 mod ifstate;
 mod ifup;
@@ -110,11 +111,12 @@ impl Persist {
         }
     }
 
-    /// Returns the error that none of them manages a device.
-    fn unmanaged(self, device: &Device) -> Error {
+    /// Returns the error that none of them manages a device; `foreign` is who does, if that is known.
+    fn unmanaged(self, device: &Device, foreign: Option<String>) -> Error {
         let name = &device.name;
-        Error::invalid(match self {
-            Self::Named(Manager { word, .. }) => format!(
+        Error::invalid(match (self, foreign) {
+            (_, Some(foreign)) => format!("cannot keep addresses of {name}: {foreign}"),
+            (Self::Named(Manager { word, .. }), _) => format!(
                 "cannot keep addresses of {name} with {word}: that does not manage it; set persist to the one that does, or to auto"
             ),
             _ => format!(
@@ -203,7 +205,10 @@ impl Found {
             stores.extend(found);
             return Ok(stores);
         }
-        the_one(found, device)?.map(|store| vec![store]).ok_or_else(|| persist.unmanaged(device))
+        match the_one(found, device)? {
+            Some(store) => Ok(vec![store]),
+            None => Err(persist.unmanaged(device, foreign::manager(files, &device.name)?)),
+        }
     }
 }
 

@@ -154,8 +154,10 @@ fn made_as(files: &Files, device: &Device, network: &Path, id: &str) -> Result<S
         return Ok("part of Open vSwitch".into());
     }
     let event = files.content(&files.at("/sys/class/net").join(&*device.name).join("uevent"))?;
-    let is_wireless = assignments(&event).get("DEVTYPE") == Some(&"wlan");
-    Ok(if is_wireless { "wlan" } else { "ethernet" }.into())
+    // Where Netplan has removed what it wrote, only the kernel knows. Else a VLAN that was made otherwise is a card to it.
+    let is_gone = !is_there(network)?;
+    let kind = assignments(&event).get("DEVTYPE").filter(|kind| is_gone || **kind == "wlan").copied();
+    Ok(kind.unwrap_or("ethernet").into())
 }
 
 /// Returns the key under which Netplan has such devices. Under another one than the person's it would refuse all of its

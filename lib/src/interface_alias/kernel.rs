@@ -39,15 +39,19 @@ impl Kernel {
 
     /// Returns a connection for a run that holds `lock`, or for one that only checks.
     pub(super) fn open(lock: Option<&Lock>) -> Result<Self> {
-        let kernel = Self::connect()?;
+        Self::connect()?.locked(lock)
+    }
+
+    /// Returns the same connection for a run that holds `lock`, or for one that only checks.
+    pub(super) fn locked(self, lock: Option<&Lock>) -> Result<Self> {
         match lock {
-            Some(lock) => kernel.with_lock(lock),
-            None => Ok(kernel),
+            Some(lock) => self.with_lock(lock),
+            None => Ok(self),
         }
     }
 
     /// Returns the same connection, for a run that holds `lock`; puts right first what was left half done.
-    pub(super) fn with_lock(self, lock: &Lock) -> Result<Self> {
+    fn with_lock(self, lock: &Lock) -> Result<Self> {
         let notes = lock.notes()?;
         let left = notes.text()?;
         if !left.is_empty() {

@@ -122,8 +122,8 @@ impl TryFrom<Arguments> for Options {
 }
 
 impl Arguments {
-    /// Returns the item number `number` with what it leaves out as the task has it.
-    fn with_defaults(self, task: &Self, number: usize) -> Result<Self> {
+    /// Returns whether it has what only a task can have.
+    fn has_more_than_an_address(&self) -> bool {
         let for_the_task = [
             self.aliases.is_some(),
             self.netns.is_some(),
@@ -133,7 +133,12 @@ impl Arguments {
             self.announce.is_some(),
             self.persist.is_some(),
         ];
-        if for_the_task.contains(&true) {
+        for_the_task.contains(&true)
+    }
+
+    /// Returns the item number `number` with what it leaves out as the task has it.
+    fn with_defaults(self, task: &Self, number: usize) -> Result<Self> {
+        if self.has_more_than_an_address() {
             return Err(Error::invalid(format!(
                 "cannot use aliases[{number}]: aliases, netns, wait, purge, check_conflict, announce and persist are for the whole task; give them beside aliases"
             )));

@@ -46,13 +46,9 @@ impl crate::resource::Task for Task {
             Mode::Apply => Some(Lock::on(&entered.map_or_else(netns::current, Ok)?.to_string())?),
             Mode::Check => None,
         };
-        let kernel = match &lock {
-            Some(lock) => kernel.with_lock(lock)?,
-            None => kernel,
-        };
+        let kernel = kernel.locked(lock.as_ref())?;
         let found = options.look_up(&kernel)?;
-        let is_awaited = |name: &&Rc<str>| !found.contains_key(*name) && !options.makes(name);
-        let awaited: Vec<_> = options.needed().filter(is_awaited).cloned().collect();
+        let (made, awaited) = options.lacking(&found);
         if let Some(name) = awaited.first().filter(|_| mode == Mode::Apply || options.wait.is_zero()) {
             return Err(missing(name));
         }
@@ -60,7 +56,6 @@ impl crate::resource::Task for Task {
         let devices = options.devices(&found, &awaited, &wishes);
         let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
         let leaving = leaving(&kernel, &wishes, &stores)?;
-        let made = options.needed().filter(|name| !found.contains_key(*name) && options.makes(name)).cloned();
         let interfaces = found.values().map(|link| link.name.clone()).chain(made).collect();
         let purger = Purger::find(options.purge)?;
         let root = root.clone();
@@ -89,6 +84,12 @@ impl Options {
     fn needed(&self) -> impl Iterator<Item = &Rc<str>> {
         let present = self.wishes.iter().filter(|wish| wish.present);
         present.map(|wish| &wish.interface).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// Returns those interfaces that are not there: which are made, and which are waited for.
+    fn lacking(&self, found: &Links) -> (Vec<Rc<str>>, Vec<Rc<str>>) {
+        let lacking = self.needed().filter(|name| !found.contains_key(*name)).cloned();
+        lacking.partition(|name| self.makes(name))
     }
 
     /// Returns whether an interface is made if it is not there.

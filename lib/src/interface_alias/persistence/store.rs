@@ -1,5 +1,6 @@
 //! Network managers, and where a boot finds the addresses of one interface with one of them.
 
+mod lost;
 mod review;
 
 use std::collections::HashSet;
@@ -274,20 +275,6 @@ impl Store {
     fn made(&self, file: &Rc<Path>) -> (Item, Value) {
         let key = Key::Link { interface: self.interface.clone() };
         (Item::stored(key, file), Value::Link(Operation::Up))
-    }
-
-    /// Returns the addresses that are to go by their label, and that the kernel has without it, as a manager has lost it in a boot.
-    pub(in super::super) fn unlabelled(&self, now: &State<InterfaceAlias>, wishes: &[Wish]) -> Vec<Alias> {
-        let is_to_go = |(alias, address): &(&Alias, &Address)| {
-            let by_label =
-                wishes.iter().filter(|wish| wish.label.is_some() && wish.interface == alias.interface);
-            by_label.into_iter().any(|wish| wish.rejects(alias, address))
-        };
-        let is_plain = |(alias, _): &(&Alias, &Address)| {
-            let live = now.get(&Item::live((*alias).clone())).and_then(Value::address);
-            live.and_then(|live| live.set.label.as_ref()).is_some_and(|label| **label == *alias.interface)
-        };
-        stored(now, &self.file).filter(is_to_go).filter(is_plain).map(|(alias, _)| alias.clone()).collect()
     }
 
     /// Returns an error if what reads the file, would take a name for more.

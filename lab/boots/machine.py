@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
 SERVICES = ('networking', 'systemd-networkd', 'NetworkManager')
 
@@ -26,6 +28,11 @@ ExecStart=ip link set far up
 LABELLED = {'name': 'eth0:1', 'address': '192.0.2.10/24'}
 ON_LO = {'name': 'lo:0', 'address': '203.0.113.1/32'}
 IPV6 = {'name': 'eth0', 'address': '2001:db8::10/64'}
+
+
+def long(host):
+    """Returns a row that is for the long tier."""
+    return pytest.param(host, marks=pytest.mark.long)
 
 
 def absent(task):

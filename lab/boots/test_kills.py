@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from machine import LABELLED, PROJECT, absent, soon
+from machine import LABELLED, PROJECT, absent, long, soon
 from test_life import INTERFACES, LAN, NETPLAN, NETWORK, PROFILE
 from test_other_ifupdowns import boot_with
 
@@ -49,7 +49,7 @@ def put_strace(host):
 
 @pytest.mark.parametrize('host', [
     'trixie-kills_networkd',
-    *(pytest.param(f'{suite}-kills_{manager}', marks=pytest.mark.long) for suite, managers in {
+    *(long(f'{suite}-kills_{manager}') for suite, managers in {
         'bookworm': ['ifupdown', 'networkd', 'netplan', 'networkmanager', 'ifupdown2', 'ifupdown-ng'],
         'trixie': ['ifupdown', 'netplan', 'networkmanager', 'ifupdown2', 'ifupdown-ng'],
     }.items() for manager in managers),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from life import DRAFT, DRAFTED, ETH0_FIRST, LABELLED_SECOND, LO, NODAD, STANZA, V6, Life, leave_draft, live
-from machine import IPV6, LABELLED, ON_LO, absent
+from machine import IPV6, LABELLED, ON_LO, absent, long
 
 IPV4 = {'name': 'eth0', 'address': '192.0.2.10/24'}
 
@@ -139,7 +139,7 @@ source /etc/network/interfaces.d/*
 PLUGGED = '[Unit]\nAfter=networking.service\n[Service]\nType=oneshot\nExecStart=ifup --allow=hotplug eth0\n'
 
 
-@pytest.mark.parametrize('host', ['bookworm-hotplug', 'trixie-hotplug'], indirect=True)
+@pytest.mark.parametrize('host', [long('bookworm-hotplug'), 'trixie-hotplug'], indirect=True)
 def test_ifupdown_with_hotplug(host):
     """An interface that auto does not start is not started by it, and its alias comes and goes with it."""
     host.prepare('networking')

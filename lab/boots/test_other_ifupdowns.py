@@ -2,7 +2,7 @@
 
 import pytest
 from life import DRAFT, LABELLED_SECOND, LO, NODAD, STANZA, V6, Life, live
-from machine import LABELLED, ON_LO, absent
+from machine import LABELLED, ON_LO, absent, long
 
 MAIN = """\
 {}
@@ -20,7 +20,7 @@ AGAIN = {
 }
 
 
-@pytest.mark.parametrize('host', ['bookworm-ifupdown2', 'trixie-ifupdown2', 'bookworm-ifupdown-ng', 'trixie-ifupdown-ng'], indirect=True)
+@pytest.mark.parametrize('host', [long('bookworm-ifupdown2'), 'trixie-ifupdown2', long('bookworm-ifupdown-ng'), 'trixie-ifupdown-ng'], indirect=True)
 def test_another_ifupdown(host):
     """Both keep labels, and the interface's own address stays the first one, though our file is read before its stanza."""
     boot_with(host)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from machine import LABELLED, absent, soon
+from machine import LABELLED, absent, long, soon
 
 # What a provider has matched by the address of hardware is matched by name here: a veth has none that is permanent.
 MAC = '02:00:00:00:00:01'
@@ -184,7 +184,7 @@ network:
 EACH_RUN = ['bookworm-proxmox', 'bookworm-alpine']
 
 
-@pytest.mark.parametrize('host', [name if name in EACH_RUN else pytest.param(name, marks=pytest.mark.long) for name in SHAPES], indirect=True)
+@pytest.mark.parametrize('host', [name if name in EACH_RUN else long(name) for name in SHAPES], indirect=True)
 def test_shape(host):
     """The source is the interface's own address after each step."""
     shape = SHAPES[f'{host.suite}-{host.case}']

@@ -1,7 +1,7 @@
 """What a host with a leased address sends from after a boot, and that the module tells before when that changes."""
 
 import pytest
-from machine import absent, checked
+from machine import absent, checked, long
 
 FAR = """\
 [Match]
@@ -32,7 +32,7 @@ WARNING = "before the interface's own address"
 
 
 @pytest.mark.parametrize(
-    'host', ['bookworm-dhcp_networkd', 'trixie-dhcp_netplan', 'bookworm-dhcp_networkmanager', 'trixie-dhcp_networkmanager'], indirect=True,
+    'host', ['bookworm-dhcp_networkd', 'trixie-dhcp_netplan', long('bookworm-dhcp_networkmanager'), 'trixie-dhcp_networkmanager'], indirect=True,
 )
 def test_dhcp(host):
     """An alias in the network of the lease takes the place of the leased address; one of prefix 32 does not."""

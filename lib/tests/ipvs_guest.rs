@@ -1,4 +1,4 @@
-//! Timeouts and sync daemons on a kernel that has IPVS, in a guest: `make ipvs`.
+//! Timeouts and sync daemons on a kernel that has IPVS, in a guest: `make guests`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

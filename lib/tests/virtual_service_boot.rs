@@ -1,4 +1,4 @@
-//! What a boot brings back of virtual services, on a kernel that has IPVS, in a guest: `make ipvs`. The files are the guest's own; what a
+//! What a boot brings back of virtual services, on a kernel that has IPVS, in a guest: `make guests`. The files are the guest's own; what a
 //! boot of systemd makes of them is tried by `make kernels`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]

@@ -1,4 +1,4 @@
-//! Connections through virtual services on a kernel that has IPVS, in a guest: `make ipvs`. Clients, director and real servers
+//! Connections through virtual services on a kernel that has IPVS, in a guest: `make guests`. Clients, director and real servers
 //! are on the loopback of a network namespace of the test's own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]

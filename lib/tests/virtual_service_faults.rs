@@ -1,4 +1,4 @@
-//! Virtual services while others write, runs are killed and the kernel refuses, in a guest: `make ipvs`.
+//! Virtual services while others write, runs are killed and the kernel refuses, in a guest: `make guests`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

@@ -25,11 +25,13 @@ demo: assembled $(VENV)/ansible
 test test-all: collection $(VENV)/molecule $(VENV)/pytest
 	lab/stages $(if $(filter test-all,$@),all,test)
 
-lint:
+lint: $(VENV)/ansible
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	lab/need.sh shellcheck=shellcheck git=git
 	git grep --files-with-matches --extended-regexp --null '^(#!.*(bash|/sh)$$|# shellcheck shell=)' | xargs --null shellcheck --severity=warning
+	$(VENV)/bin/python collection/schema.py --check
+	collection/provenance.py list | diff lib/src/ansible/licenses.txt -
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit: assembled $(VENV)/pytest

@@ -3,6 +3,7 @@
 //! Ansible names a file of JSON as the first argument. By hand, and from the collection's action plugin, that argument is
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
+mod by_hand;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod scalar;
@@ -32,12 +33,13 @@ use crate::{Error, Result};
 /// Whether the task has `no_log`, which a panic must heed as well.
 static NO_LOG: AtomicBool = AtomicBool::new(false);
 
-/// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
-pub fn run<T: Task>(name: &str) -> ExitCode {
+/// Runs the module `name` on the arguments of this process, which `schema` describes; returns the exit status, 0 for success and 1
+/// for failure.
+pub fn run<T: Task>(name: &str, schema: &str) -> ExitCode {
     answer_on_panic(name);
     let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.peek().is_some_and(|argument| argument == "--version") {
-        return say(format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
+    if let Some(told) = arguments.peek().and_then(|question| by_hand::told(question, name, schema)) {
+        return say(told);
     }
     // The log of a boot is no place for all that was found and done.
     let is_brief = arguments.next_if(|argument| argument == "--brief").is_some();

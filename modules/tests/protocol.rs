@@ -91,6 +91,23 @@ fn the_version_is_told() {
 }
 
 #[test]
+fn a_person_who_asks_is_told_the_options_and_the_licenses() {
+    let said = |question: &str| {
+        let output = run(Command::new(SYSCTL).arg(question), "");
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let schema: Value = serde_json::from_str(&said("--schema")).unwrap();
+    let help = said("--help");
+    for (option, described) in schema["properties"].as_object().unwrap() {
+        assert!(help.contains(&format!("\n  {option}")), "{help}");
+        assert!(help.contains(described["description"].as_str().unwrap().lines().next().unwrap()), "{help}");
+    }
+    assert!(help.contains("state, one of absent, present, read (by default present)"), "{help}");
+    assert!(said("--licenses").contains("\nserde 1."));
+}
+
+#[test]
 fn a_task_is_predicted_done_and_then_left_alone() {
     enter_host();
     let file = "/etc/sysctl.d/50-protocol-test.conf";

@@ -12,6 +12,7 @@ mod options;
 mod patterns;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod refusal;
 mod rewritten;
 mod runtime;
 mod scope;

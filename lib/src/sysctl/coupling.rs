@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::key::is_pattern;
 use super::patterns;
-use super::runtime::ProcSys;
 use super::value::{leading_number, same_number};
 use super::{Item, Key, Setting, Sysctl, Value};
 use crate::resource::State;
@@ -100,22 +99,8 @@ fn ipv6_switch(path: &str) -> Option<&str> {
     path.strip_prefix("net/ipv6/conf/all/").filter(|name| IPV6_SWITCHES.contains(name))
 }
 
-/// Returns the parameters that change along with those in `set`, if these are not what they should be yet.
-pub(super) fn followers(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result<BTreeSet<Key>> {
-    let mut followers = BTreeSet::new();
-    for (key, text) in set.iter().filter(|(key, _)| is_switch(key)) {
-        if kernel.read(key)?.as_ref() == Some(&Setting::new(key, text)) {
-            continue;
-        }
-        for pattern in followed_by(key.path()) {
-            followers.extend(kernel.matching(&Key::at(pattern))?);
-        }
-    }
-    followers.retain(|key| !set.contains_key(key));
-    Ok(followers)
-}
-
-fn followed_by(path: &str) -> Vec<String> {
+/// Returns the names and patterns of what changes along with the switch at `path`.
+pub(super) fn followed_by(path: &str) -> Vec<String> {
     match (ipv6_switch(path), path.strip_suffix("/stable_secret")) {
         (Some(name), _) => vec![format!("net/ipv6/conf/*/{name}")],
         (_, Some("net/ipv6/conf/default")) => vec!["net/ipv6/conf/*/addr_gen_mode".into()],

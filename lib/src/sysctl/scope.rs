@@ -59,7 +59,7 @@ impl Scope {
         }
         if let Some(kernel) = kernel {
             scope.look_up(options, kernel)?;
-            scope.followers = coupling::followers(&scope.set, kernel)?;
+            scope.find_followers(kernel)?;
         }
         if let Some(root) = names_for {
             scope.store_names(root)?;
@@ -67,6 +67,20 @@ impl Scope {
         coupling::contradiction(&scope.at_boot())?;
         scope.store_no_zeros();
         Ok(scope)
+    }
+
+    /// Finds what changes along with what is set, where that is not what it should be yet.
+    fn find_followers(&mut self, kernel: &ProcSys) -> Result<()> {
+        for (key, text) in self.set.iter().filter(|(key, _)| coupling::is_switch(key)) {
+            if kernel.read(key)?.as_ref() == Some(&Setting::new(key, text)) {
+                continue;
+            }
+            for pattern in coupling::followed_by(key.path()) {
+                self.followers.extend(kernel.matching(&Key::at(pattern))?);
+            }
+        }
+        self.followers.retain(|key| !self.set.contains_key(key));
+        Ok(())
     }
 
     /// Returns whether the task names `key` itself.

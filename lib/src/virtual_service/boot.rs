@@ -3,7 +3,6 @@
 //! The file is a task in JSON that a unit of our own hands to an installed copy of the module before the network is up; where the
 //! boot service of ipvsadm is on, which empties the table before it fills it, its file is used instead.
 
-mod installed;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod rules;
@@ -15,8 +14,6 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-
-pub use installed::{Installed, Part};
 
 use super::item::{Entry, Item, Value};
 use super::{Task, VirtualService, described, item, put};

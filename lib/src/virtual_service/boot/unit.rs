@@ -8,9 +8,10 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::{Installed, Part, TASK};
+use super::TASK;
 use crate::resource::{Item, Layer, Plan, State};
 use crate::root::Root;
+use crate::virtual_service::installed::{Installed, Part};
 use crate::virtual_service::item::{Key, Value};
 use crate::virtual_service::service::Service;
 use crate::virtual_service::{VirtualService, refusal};

@@ -146,7 +146,7 @@ impl InterfaceAlias {
         if *operation == Operation::Up {
             return Ok(());
         }
-        let left = self.kernel.addresses(link)?;
+        let left = self.kernel.read(link)?;
         let goes =
             |alias: &Alias| plan.get(&Item::live(alias.clone())).is_some_and(|change| change.after.is_none());
         now.iter()
@@ -183,7 +183,7 @@ impl Resource for InterfaceAlias {
             if operated.contains(&*link.name) {
                 state.insert(Item::link(&link.name), Value::Link(link.operation));
             }
-            let found = self.kernel.addresses(link)?.into_iter();
+            let found = self.kernel.read(link)?.into_iter();
             state.extend(found.map(|(alias, address)| (Item::live(alias), Value::Address(address))));
         }
         for store in &self.stores {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
-use super::{DIRECTORIES, KernelModule};
+use super::KernelModule;
+use super::boot::Files;
 use crate::ansible::{Flag, Presence, Text};
 use crate::file::Lock;
 use crate::resource::Mode;
@@ -111,8 +112,6 @@ impl crate::resource::Task for Task {
     fn open(self, mode: Mode, root: &Root) -> Result<KernelModule> {
         let Self(options) = self;
         let lock = if mode == Mode::Apply { Some(Lock::on("kernel_module")?) } else { None };
-        let places = DIRECTORIES.map(|directory| root.at(directory));
-        let missing = places.into_iter().filter(|directory| !directory.exists()).collect();
-        Ok(KernelModule { options, root: root.clone(), came: Vec::new(), missing, lock })
+        Ok(KernelModule { options, root: root.clone(), came: Vec::new(), files: Files::find(root), lock })
     }
 }

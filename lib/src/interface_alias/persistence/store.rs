@@ -263,7 +263,7 @@ impl Store {
 
     /// Returns whether `plan` puts something there.
     pub(super) fn puts(&self, plan: &Plan<InterfaceAlias>) -> bool {
-        self.changes(plan).any(|(.., after)| after.is_some())
+        self.differences(plan).any(|(.., after)| after.is_some())
     }
 
     /// Returns the file before and after `plan`, if that plans something there. What nothing is kept in, its reader is not asked about.
@@ -299,7 +299,7 @@ impl Store {
 
     /// Returns what `plan` makes of `content`; nothing if it plans nothing there.
     fn planned(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
-        if self.changes(plan).next().is_none() {
+        if self.differences(plan).next().is_none() {
             return Ok(None);
         }
         Ok(Some(self.form.written(content, &self.after(content, plan)?)))
@@ -308,7 +308,7 @@ impl Store {
     /// Returns the addresses that `plan` makes of those in `content`.
     fn after(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Addresses> {
         let mut addresses = self.read(content)?;
-        for (alias, _, after) in self.changes(plan) {
+        for (alias, _, after) in self.differences(plan) {
             match after {
                 Some(address) => addresses.insert(alias.clone(), address.clone()),
                 None => addresses.remove(alias),
@@ -319,13 +319,13 @@ impl Store {
 
     /// Tells the running manager of what was carried out, as far as it needs that; returns what the person should know.
     pub(in super::super) fn tell(&self, plan: &Plan<InterfaceAlias>) -> Option<String> {
-        let changes: Vec<_> = self.changes(plan).collect();
+        let changes: Vec<_> = self.differences(plan).collect();
         let gone: Vec<&Alias> =
             changes.iter().filter(|(_, _, after)| after.is_none()).map(|(alias, ..)| *alias).collect();
         (!changes.is_empty()).then(|| self.form.tell(&self.file, &gone)).flatten()
     }
 
-    fn changes<'a>(
+    fn differences<'a>(
         &'a self,
         plan: &'a Plan<InterfaceAlias>,
     ) -> impl Iterator<Item = (&'a Alias, Option<&'a Address>, Option<&'a Address>)> {

@@ -66,7 +66,7 @@ impl<'a> Outcome<'a> {
             return;
         }
         // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
-        let differs = self.text(at).is_none_or(|before| !same_number(before, &write.text));
+        let differs = self.present(at).is_none_or(|before| !same_number(before, &write.text));
         let is_written = differs || syntax != Syntax::Systemd;
         if !is_written && self.ends[at].held.is_some() {
             return;
@@ -92,7 +92,7 @@ impl<'a> Outcome<'a> {
     /// Returns the other side if the bound of `key` does not let it become `text` at this moment.
     fn bound(&self, key: &Key, text: &str) -> Option<&'static str> {
         let (other, _) = Bound::of(key.path())?;
-        let held = self.text(self.watched.place(&Key::at(other.to_owned()))?)?;
+        let held = self.present(self.watched.place(&Key::at(other.to_owned()))?)?;
         coupling::broken(key.path(), text, held).then_some(other)
     }
 
@@ -104,7 +104,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// Returns what is there at this moment, as far as that is known.
-    fn text(&self, at: usize) -> Option<&str> {
+    fn present(&self, at: usize) -> Option<&str> {
         let held = self.ends[at].held.as_ref().map(|held| &*held.text);
         held.or_else(|| coupling::at_boot(self.watched.keys()[at].path()))
     }

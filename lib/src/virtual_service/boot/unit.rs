@@ -54,7 +54,7 @@ impl Unit {
         let paths = parts.iter().map(|(_, path)| path.to_path_buf()).chain([root.at(TASK)]);
         let above = paths.flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>());
         let missing = above.filter(|directory| !directory.exists()).collect();
-        Ok(Self { parts, ours, text: text(program), missing })
+        Ok(Self { parts, ours, text: unit_for(program), missing })
     }
 
     /// Returns what is there of the files.
@@ -139,7 +139,7 @@ fn place(root: &Root) -> Result<&'static str> {
 }
 
 /// Returns the unit that starts `program`. IPv4 needs the loopback interface alone, which systemd brings up before all units.
-fn text(program: &str) -> String {
+fn unit_for(program: &str) -> String {
     format!(
         "{HEADER}[Unit]
 Description=Virtual services of IPVS

@@ -25,9 +25,10 @@ impl Store {
         known: &mut Known,
     ) -> Result<Vec<String>> {
         let others = self.others(known)?;
-        let put: Vec<_> = self.changes(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
+        let put: Vec<_> =
+            self.differences(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
         self.review_rewrite(plan, &put)?;
-        for (alias, before, after) in self.changes(plan) {
+        for (alias, before, after) in self.differences(plan) {
             if let (None, Some(address)) = (before, after) {
                 self.review_new(&others, alias, address)?;
             }

@@ -36,7 +36,7 @@ pub use value::Setting;
 use crate::file::{self, Lock};
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 use boot::Boot;
 use options::{Options, Wish};
 use rewritten::Rewritten;
@@ -223,7 +223,7 @@ impl Sysctl {
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
         let planned =
             report.plan.iter().map(|(item, change)| (item, (change.before.as_ref(), change.after.as_ref())));
-        let mut entries: BTreeMap<&Item, _> = report.found.iter().map(unchanged).collect();
+        let mut entries: BTreeMap<&Item, _> = gathered(report.found.iter().map(unchanged));
         entries.extend(planned);
         let mut settings = BTreeMap::new();
         for (item, (before, after)) in entries {
@@ -234,7 +234,7 @@ impl Sysctl {
         }
         let shown =
             |(key, (before, after)): (&Key, _)| (key.to_string(), json!({"before": before, "after": after}));
-        settings.into_iter().map(shown).collect()
+        gathered(settings.into_iter().map(shown))
     }
 }
 
@@ -268,7 +268,7 @@ impl Resource for Sysctl {
         // Not a second name of a switch, as that is the switch.
         let singles =
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
-        let kept = self.kept(singles.collect(), &texts, now);
+        let kept = self.kept(gathered(singles), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
             then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }

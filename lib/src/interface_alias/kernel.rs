@@ -12,7 +12,7 @@ use super::item::{Addresses, Alias};
 use super::message;
 use crate::file::{Lock, Notes};
 use crate::netlink::{Connection, Link, Message, Operation, errno};
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// How long duplicate address detection may take (RFC 4862; the kernel's defaults make it two seconds at most).
 const DETECTION: Duration = Duration::from_secs(5);
@@ -90,7 +90,7 @@ impl Kernel {
         const SMALLEST: u32 = 1280;
         let refuse = |alias, why: &str| Err(Error::invalid(format!("cannot add {alias}: {why}")));
         let v6 = aliases.iter().filter(|alias| alias.address.is_ipv6());
-        let one_each: BTreeMap<_, _> = v6.map(|alias| (&alias.interface, alias)).collect();
+        let one_each: BTreeMap<_, _> = gathered(v6.map(|alias| (&alias.interface, alias)));
         for (interface, alias) in one_each {
             match self.link(interface)? {
                 Some(link) if !link.has_ipv6 && link.mtu < SMALLEST => {

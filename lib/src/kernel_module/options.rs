@@ -44,8 +44,10 @@ impl TryFrom<Arguments> for Task {
     type Error = Error;
 
     fn try_from(arguments: Arguments) -> Result<Self> {
-        let modules =
-            arguments.name.iter().map(|Text(name)| module(name)).collect::<Result<BTreeSet<_>>>()?;
+        let mut modules = BTreeSet::new();
+        for Text(name) in &arguments.name {
+            modules.insert(module(name)?);
+        }
         let parameters = arguments.parameters.unwrap_or_default();
         let present = arguments.state == Presence::Present;
         match (modules.len(), parameters.is_empty()) {

@@ -10,7 +10,7 @@ use super::patterns;
 use super::value::{leading_number, same_number};
 use super::{Item, Key, Setting, Sysctl, Value};
 use crate::resource::State;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 pub(super) use bound::{Bound, broken};
 use bound::{narrows, unordered};
@@ -118,10 +118,11 @@ pub(super) fn followed<'a>(
     now: &State<Sysctl>,
     followers: &'a BTreeSet<Key>,
 ) -> Vec<(&'a Key, String)> {
-    let mut switches: Vec<_> = set.iter().filter(|(key, _)| is_switch(key)).collect();
-    switches.sort_by_key(|(key, text)| rank(key, text, false));
+    let switches = set.iter().filter(|(key, _)| is_switch(key));
+    let switches: BTreeMap<_, _> =
+        gathered(switches.map(|(key, text)| ((rank(key, text, false), key), text)));
     let mut values = Vec::new();
-    for (switch, text) in switches {
+    for ((_, switch), text) in switches {
         let wanted = Value::Set(Setting::new(switch, text));
         if now.get(&Item::kernel(switch.clone())) == Some(&wanted) {
             continue;

@@ -6,7 +6,7 @@ use super::options::{Options, Wish};
 use super::runtime::{Access, ProcSys};
 use super::{Key, Setting, coupling, unknown};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The parameters that a task is about.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Scope {
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
         let any_goes = self.stored.values().any(Option::is_none);
         let set = self.set.iter().filter(|(key, _)| !any_goes || self.stored.get(*key) != Some(&None));
-        set.map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+        gathered(set.map(|(key, text)| (key, text.as_str())).chain(stored))
     }
 
     /// Stores no 0 beside the twin that brings it about: the kernel may refuse it, and then BusyBox's sysctl reads no further.

@@ -15,7 +15,7 @@ use super::patterns::Patterns;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Change, Layer, Plan, State};
-use crate::{Result, file};
+use crate::{Result, file, gathered};
 use places::Places;
 
 /// What a file holds.
@@ -130,7 +130,7 @@ impl Sysctl {
     fn fill(&self, draft: &mut Draft, others: &[&Assignments], now: &State<Self>) {
         let comment = self.options.comment.as_deref();
         let mut wanted: BTreeMap<&Key, &str> =
-            self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect();
+            gathered(self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))));
         if self.options.at_least {
             let own = text::assignments(&draft.content());
             let found = with_others(&own, others);

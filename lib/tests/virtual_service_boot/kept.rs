@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::director::{enter_director, look};
+use crate::host::only_in_a_guest;
 
 pub(crate) const MODULE: &str = "/modules/virtual_service";
 pub(crate) const TASK: &str = "/etc/lvs-host/virtual_services.json";
@@ -19,10 +20,7 @@ pub(crate) const RULES: &str = "/etc/ipvsadm.rules";
 
 /// Gives the test a director on a host that runs systemd, as far as its files tell, and has nothing stored.
 pub(crate) fn enter_host() {
-    assert!(
-        Path::new(MODULE).exists(),
-        "only a guest has the module there, and what follows removes files of the system"
-    );
+    only_in_a_guest();
     enter_director();
     for path in
         ["/usr/libexec", "/etc/lvs-host", "/etc/systemd", "/etc/modules-load.d", "/etc/default", "/etc/rc2.d"]

@@ -45,7 +45,7 @@ impl<'a> Others<'a> {
     /// Returns what the files at `paths` bring.
     pub(super) fn read(
         paths: impl Iterator<Item = &'a Path>,
-        files: &Files,
+        files: &mut Files,
         known: &mut Known,
         brought: impl Fn(&str) -> Brought,
     ) -> Result<Self> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Store;
+use super::{Files, Store};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Alias, addresses};
@@ -19,12 +19,13 @@ impl Store {
     /// already; else what the person should know.
     pub(in crate::interface_alias::persistence) fn review(
         &self,
+        files: &mut Files,
         plan: &Plan<InterfaceAlias>,
         wishes: &[Wish],
         found: &State<InterfaceAlias>,
         known: &mut Known,
     ) -> Result<Vec<String>> {
-        let others = self.others(known)?;
+        let others = self.others(files, known)?;
         let put: Vec<_> =
             self.differences(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
         self.review_rewrite(plan, &put)?;

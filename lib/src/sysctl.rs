@@ -33,7 +33,7 @@ pub use key::Key;
 pub use text::Line;
 pub use value::Setting;
 
-use crate::file::{self, Lock};
+use crate::file::{Lock, Opened};
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
 use crate::{Error, Result, gathered};
@@ -66,6 +66,8 @@ pub struct Sysctl {
     spent: Vec<Key>,
     /// What these held when they were last observed.
     contents: BTreeMap<Rc<Path>, Content>,
+    /// The files themselves.
+    opened: BTreeMap<Rc<Path>, Opened>,
     /// The files in which nothing is planned, so that nothing of them is verified.
     idle: Vec<Rc<Path>>,
     /// The files that were replaced; a second time is the way back.
@@ -110,6 +112,7 @@ impl crate::resource::Task for Task {
             boot,
             spent: Vec::new(),
             contents: BTreeMap::new(),
+            opened: BTreeMap::new(),
             idle: Vec::new(),
             rewritten: BTreeMap::new(),
             lock,
@@ -195,7 +198,8 @@ impl Sysctl {
             Some(done) => done.undo(path, &text),
             None => {
                 let before = self.contents.remove(path).unwrap_or_default().bytes;
-                let done = Rewritten::write(path, before, text, self.options.backup)?;
+                let opened = self.opened.entry(path.clone()).or_default();
+                let done = Rewritten::write(path, opened, before, text, self.options.backup)?;
                 self.rewritten.insert(path.clone(), done);
                 Ok(())
             }
@@ -249,7 +253,10 @@ impl Resource for Sysctl {
             let known = self.contents.remove(file).filter(|_| self.idle.contains(file));
             let content = match known {
                 Some(content) => content,
-                None => Content::new(file::read(file)?.unwrap_or_default()),
+                None => {
+                    let opened = self.opened.entry(file.clone()).or_default();
+                    Content::new(opened.read(file)?.unwrap_or_default())
+                }
             };
             found.extend(self.observed(file, &content.found));
             self.contents.insert(file.clone(), content);

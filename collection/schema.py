@@ -5,7 +5,7 @@
 
 """Makes of each module's page the JSON Schema that its binary prints with `--schema`, and tells by with `--help`.
 
-  collection/schema.py          writes modules/NOUN.json
+  collection/schema.py          writes modules/src/NOUN.json
   collection/schema.py --check  says which of them is not what the page says
 """
 
@@ -75,7 +75,7 @@ def main(check):
     for path in sorted(PAGES.glob('*.py')):
         page = yaml.safe_load(runpy.run_path(path)['DOCUMENTATION'])
         text = json.dumps(schema(page), indent=1, ensure_ascii=False) + '\n'
-        kept = PROJECT / 'modules' / f'{path.stem}.json'
+        kept = PROJECT / 'modules/src' / f'{path.stem}.json'
         if check and (not kept.exists() or kept.read_text() != text):
             different.append(str(kept.relative_to(PROJECT)))
         elif not check:

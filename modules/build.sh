@@ -68,7 +68,7 @@ commit() {
 copy() {
     local source name
     mkdir -p "$2"
-    for source in modules/*.rs; do
+    for source in modules/src/bin/*.rs; do
         name=$(basename "$source" .rs)
         install --compare -m 755 "target/$1/release/$name" "$2/$name"
     done

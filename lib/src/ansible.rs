@@ -179,7 +179,7 @@ fn complaint(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
 fn success<R: Resource>(resource: &R, report: &Report<R>, wishes: &Wishes) -> Value {
     let mut answer = json!({
         "changed": !report.plan.is_empty(),
-        "changes": changes(&report.plan),
+        "changes": entries(&report.plan),
     });
     for (key, value) in resource.remarks(report) {
         answer[key] = value;
@@ -199,7 +199,7 @@ fn failure(error: &Error) -> Value {
 }
 
 /// Returns the plan as JSON: each entry's layer and what tells it there, beside what was there and what is there.
-fn changes<R: Resource>(plan: &Plan<R>) -> Value {
+fn entries<R: Resource>(plan: &Plan<R>) -> Value {
     plan.iter()
         .map(|(item, change)| {
             let mut entry = json!({"item": item.key, "before": change.before, "after": change.after});

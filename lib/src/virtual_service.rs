@@ -9,6 +9,7 @@ pub(crate) mod boot;
 mod caution;
 mod drain;
 mod flags;
+mod installed;
 mod ipvs;
 mod item;
 mod message;
@@ -30,8 +31,8 @@ use std::time::Instant;
 
 use serde_json::{Map, json};
 
-pub use boot::{Installed, Part};
 pub use flags::Flags;
+pub use installed::{Installed, Part};
 pub use item::{Entry, Item, Key, Value};
 pub use persistence::{Netmask, Persistence};
 pub use real_server::{Connections, Forward, RealServer};

@@ -374,3 +374,23 @@ fn the_address_that_the_connection_came_in_on_is_never_purged() {
         "{left}"
     );
 }
+
+/// As `lib/src/ansible.rs` writes them for every module; here they are read of two.
+#[test]
+fn what_changes_has_the_same_keys_in_every_module() {
+    enter_host();
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": "/etc/sysctl.d/a.conf"});
+    let parameter = succeed(SYSCTL, &task);
+    let alias = succeed(ALIAS, &json!({"name": "v0", "address": "192.0.2.10/32"}));
+    let keys = |change: &Value| change.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let changes = [
+        &parameter["changes"][0],
+        &alias["changes"][0],
+        parameter["changes"].as_array().unwrap().last().unwrap(),
+    ];
+    let [kernel, address, file] = changes.map(keys);
+    assert_eq!(kernel, ["after", "before", "item", "layer"]);
+    assert_eq!(address, kernel);
+    assert_eq!(file, ["after", "before", "file", "item", "layer"]);
+    assert_eq!(changes.map(|change| change["layer"].clone()), ["kernel", "kernel", "file"]);
+}

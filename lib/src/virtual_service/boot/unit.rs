@@ -8,9 +8,10 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::{Installed, Part, TASK};
+use super::TASK;
 use crate::resource::{Item, Layer, Plan, State};
 use crate::root::Root;
+use crate::virtual_service::installed::{Installed, Part};
 use crate::virtual_service::item::{Key, Value};
 use crate::virtual_service::service::Service;
 use crate::virtual_service::{VirtualService, refusal};
@@ -53,7 +54,7 @@ impl Unit {
         let paths = parts.iter().map(|(_, path)| path.to_path_buf()).chain([root.at(TASK)]);
         let above = paths.flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>());
         let missing = above.filter(|directory| !directory.exists()).collect();
-        Ok(Self { parts, ours, text: text(program), missing })
+        Ok(Self { parts, ours, text: unit_for(program), missing })
     }
 
     /// Returns what is there of the files.
@@ -138,7 +139,7 @@ fn place(root: &Root) -> Result<&'static str> {
 }
 
 /// Returns the unit that starts `program`. IPv4 needs the loopback interface alone, which systemd brings up before all units.
-fn text(program: &str) -> String {
+fn unit_for(program: &str) -> String {
     format!(
         "{HEADER}[Unit]
 Description=Virtual services of IPVS

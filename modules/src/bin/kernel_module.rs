@@ -8,6 +8,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     lvs_host::ansible::run::<lvs_host::kernel_module::Task>(
         "kernel_module",
-        include_str!("kernel_module.json"),
+        include_str!("../kernel_module.json"),
     )
 }

@@ -8,6 +8,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     lvs_host::ansible::run::<lvs_host::interface_alias::Task>(
         "interface_alias",
-        include_str!("interface_alias.json"),
+        include_str!("../interface_alias.json"),
     )
 }

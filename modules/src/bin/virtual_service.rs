@@ -8,6 +8,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     lvs_host::ansible::run::<lvs_host::virtual_service::Task>(
         "virtual_service",
-        include_str!("virtual_service.json"),
+        include_str!("../virtual_service.json"),
     )
 }

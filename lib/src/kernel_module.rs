@@ -4,6 +4,8 @@
 
 mod loader;
 mod options;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -360,9 +362,11 @@ fn text(path: &Path) -> Result<String> {
 
 /// Returns the parameters that a text of modprobe.d(5) has for a module.
 fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
-    let lines =
-        text.lines().filter_map(|line| line.strip_prefix("options ")?.trim_start().strip_prefix(module));
-    let words = lines.flat_map(str::split_whitespace);
+    let of_it = text.lines().filter_map(|line| {
+        let (name, words) = line.strip_prefix("options ")?.trim_start().split_once(char::is_whitespace)?;
+        (options::plain(name) == module).then_some(words)
+    });
+    let words = of_it.flat_map(str::split_whitespace);
     words.filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
 }
 

@@ -42,6 +42,7 @@ pub fn apply<R: Resource>(resource: &mut R) -> Result<Report<R>> {
     if !report.plan.is_empty() {
         report.warnings.extend(resource.finish(&report.plan));
     }
+    report.warnings.extend(resource.lock().into_iter().flat_map(|lock| lock.warnings().to_vec()));
     Ok(report)
 }
 

@@ -6,6 +6,8 @@ mod boot;
 mod item;
 mod loader;
 mod options;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -247,3 +249,60 @@ fn unload(module: &str) -> Result<()> {
         Err(error) => Err(Error::io("remove", format!("the module {module}"))(error)),
     }
 }
+<<<<<<< HEAD
+=======
+
+fn text(path: &Path) -> Result<String> {
+    let content = file::read(path)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
+/// Returns the parameters that a text of modprobe.d(5) has for a module.
+fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
+    let of_it = text.lines().filter_map(|line| {
+        let (name, words) = line.strip_prefix("options ")?.trim_start().split_once(char::is_whitespace)?;
+        (options::plain(name) == module).then_some(words)
+    });
+    let words = of_it.flat_map(str::split_whitespace);
+    words.filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Returns the text of a file that has these entries.
+fn written(entries: &BTreeMap<&Key, &Value>) -> String {
+    let lines = entries.iter().map(|(key, value)| line(key, value) + "\n");
+    "# Made by lvs.host.kernel_module, which replaces all of this file.\n".to_owned()
+        + &lines.collect::<String>()
+}
+
+/// Returns the line of a file that has a boot do it.
+fn line(key: &Key, value: &Value) -> String {
+    match (&key.parameter, value) {
+        (Some(parameter), value) => format!("options {} {parameter}={value}", key.module),
+        (None, _) => key.module.to_string(),
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parameter {
+            Some(parameter) => write!(f, "the parameter {parameter} of the module {}", self.module),
+            None => write!(f, "the module {}", self.module),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loaded => f.write_str("loaded"),
+            Self::Set(value) => value.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+>>>>>>> h12

@@ -1,11 +1,18 @@
+<<<<<<< HEAD
 """What `make bench` says of a promise, and how it ends."""
 
 import json
 import subprocess
+=======
+"""Each promise of docs/security.md names a test, and that test is there."""
+
+import re
+>>>>>>> h12
 from pathlib import Path
 
 import pytest
 
+<<<<<<< HEAD
 COMPARE = Path(__file__).resolve().parents[3] / 'lab' / 'bench' / 'compare.py'
 
 
@@ -34,3 +41,37 @@ def test_a_module_that_fails_is_not_timed_as_one_that_works(tmp_path):
     assert compared(tmp_path, [1.0], [1.0]).returncode == 0
     done = compared(tmp_path, [1.0], [1.0], codes=(1,))
     assert done.returncode == 1 and 'sysctl task ends with [1]' in done.stderr, done
+=======
+PROJECT = Path(__file__).resolve().parents[3]
+PAGE = (PROJECT / 'docs/security.md').read_text(encoding='utf-8')
+PLACES = ('collection', 'docs', 'fuzz', 'lab', 'lib', 'modules', 'molecule')
+
+
+def find(name):
+    """Returns the files of a name, a path or the end of one, or those in a directory of that path."""
+    if (PROJECT / name).is_dir():
+        return [path for path in (PROJECT / name).rglob('*') if path.is_file()]
+    return [path for place in PLACES for path in (PROJECT / place).rglob(name.rpartition('/')[2]) if str(path).endswith(f'/{name}')]
+
+
+def promises():
+    """Returns the last cell of each row of the tables of promises."""
+    tables = re.findall(r'^\| promise \| test \|\n\|[-|]+\|\n((?:\|.*\n)+)', PAGE, re.MULTILINE)
+    return [line.strip('|').rpartition(' | ')[2] for table in tables for line in table.splitlines()]
+
+
+@pytest.mark.parametrize('tests', promises())
+def test_the_test_of_a_promise_is_there(tests):
+    words = re.findall('`([^`]+)`', tests)
+    files = {word: find(word) for word in words if '/' in word or word.endswith('.rs')}
+    assert files and all(files.values()), files
+    text = '\n'.join(path.read_text(encoding='utf-8', errors='replace') for paths in files.values() for path in paths)
+    for word in words:
+        if re.fullmatch('[a-z0-9_]{10,}…?', word):
+            name = word.rstrip('…') + ('' if word.endswith('…') else r'\b')
+            assert re.search(rf'(fn|def) (test_)?{name}', text), word
+
+
+def test_there_are_promises():
+    assert len(promises()) > 30
+>>>>>>> h12

@@ -153,6 +153,38 @@ fn what_cannot_be_started_is_said_and_nothing_is_changed() {
     }
 }
 
+/// Gives threads that never sleep all processors, for seconds, but for what a thread of this test does.
+fn keep_others_waiting(until: &std::sync::atomic::AtomicBool) {
+    let at_priority = |priority: &str| {
+        let thread = nix::unistd::gettid().to_string();
+        assert!(Command::new("chrt").args(["-f", "-p", priority, &thread]).status().unwrap().success());
+    };
+    at_priority("10");
+    while !until.load(std::sync::atomic::Ordering::Relaxed) {}
+}
+
+#[test]
+fn a_daemon_that_has_not_run_yet_is_stopped_at_once_though_the_kernel_does_not_answer() {
+    enter();
+    let raw = director::Raw::open();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let interface = director::attribute(2, b"dummy0\0");
+    let master = [director::attribute(1, &[1, 0, 0, 0]), interface, director::attribute(3, &[0; 4])].concat();
+    let stop = ipvs(json!({"master": {"state": "absent"}}));
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(|| keep_others_waiting(&done))));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let thread = nix::unistd::gettid().to_string();
+        assert!(Command::new("chrt").args(["-f", "-p", "20", &thread]).status().unwrap().success());
+        assert_eq!(raw.ask(9, 0, &director::attribute(0x8003, &master)).0, 0);
+        let began = std::time::Instant::now();
+        let stopped = stop.apply().map(|report| report.plan.iter().count()).map_err(|error| error.sentence());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(stopped, Ok(1));
+        assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    });
+}
+
 #[test]
 fn a_change_that_fails_starts_the_daemon_again_as_it_was() {
     enter();

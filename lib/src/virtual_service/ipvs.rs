@@ -62,7 +62,7 @@ impl Ipvs {
     }
 
     /// Talks with IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
-    fn with_connection<T>(
+    pub(crate) fn with_connection<T>(
         &mut self,
         talk: impl FnOnce(&mut Connection, u16) -> io::Result<T>,
     ) -> Result<io::Result<T>> {

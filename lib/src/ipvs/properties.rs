@@ -51,7 +51,7 @@ fn is_sent_as_read(item: &Item, value: &Value) {
             let request = kernel::starting(0, role, daemon);
             assert_eq!(kernel::read_daemon(&request), Some((role, daemon.clone())));
         }
-        _ => panic!("{item} is {value}"),
+        _ => unreachable!("{item} is {value}"),
     }
 }
 

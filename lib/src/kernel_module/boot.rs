@@ -107,10 +107,12 @@ fn content(path: &Path) -> Result<String> {
 }
 
 /// Returns the parameters that a text of modprobe.d(5) has for a module.
-fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
-    let lines =
-        text.lines().filter_map(|line| line.strip_prefix("options ")?.trim_start().strip_prefix(module));
-    let words = lines.flat_map(str::split_whitespace);
+pub(super) fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
+    let of_it = text.lines().filter_map(|line| {
+        let (name, words) = line.strip_prefix("options ")?.trim_start().split_once(char::is_whitespace)?;
+        (options::plain(name) == module).then_some(words)
+    });
+    let words = of_it.flat_map(str::split_whitespace);
     words.filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
 }
 

@@ -56,7 +56,10 @@ flags() {
     for directory in "$cargo_home"/registry/src/*; do
         flags+=(--remap-path-prefix="$directory=/cargo")
     done
-    [[ $1 != *-gnu ]] || flags+=(-C target-feature=+crt-static)
+    case $1 in
+        *-gnu) flags+=(-C target-feature=+crt-static) ;;
+        *) flags+=(-C "link-arg=-T$PWD/modules/no_unwind.ld") ;;
+    esac
     printf '"%s", ' "${flags[@]}"
 }
 

@@ -28,7 +28,7 @@ pub use scalar::{Flag, Number, Presence, Text};
 use crate::engine::{self, has_begun_to_write};
 use crate::resource::{Item, Layer, Mode, Plan, Report, Resource, Task};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// Whether the task has `no_log`, which a panic must heed as well.
 static NO_LOG: AtomicBool = AtomicBool::new(false);
@@ -224,8 +224,7 @@ struct Place {
 /// Returns the diff in Ansible's form: each place that changes, with all that the task saw there as context.
 fn diff<R: Resource>(resource: &R, report: &Report<R>) -> Vec<Place> {
     let then = report.then();
-    let mut items: BTreeSet<&Item<R::Key>> = BTreeSet::new();
-    items.extend(report.found.keys().chain(then.keys()));
+    let items: BTreeSet<&Item<R::Key>> = gathered(report.found.keys().chain(then.keys()));
     let mut places: Vec<Place> = Vec::new();
     for item in items {
         for (value, is_new) in [(report.found.get(item), false), (then.get(item), true)] {

@@ -40,10 +40,10 @@ pub use service::{Family, Ingress, Protocol, Service};
 pub use task::Task;
 pub use tunnel::Tunnel;
 
-use crate::Result;
 use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
+use crate::{Result, gathered};
 use boot::Store;
 pub(crate) use ipvs::Ipvs as Table;
 use options::{Options, Purge, ServerState, ServiceWish};
@@ -91,8 +91,7 @@ impl VirtualService {
 
     /// Returns which services are read: those of the task, or all.
     fn read(&mut self) -> Result<BTreeSet<Ingress>> {
-        let mut read = BTreeSet::new();
-        read.extend(self.options.services.keys().copied());
+        let mut read: BTreeSet<_> = gathered(self.options.services.keys().copied());
         if self.options.purge == Purge::All {
             read.extend(self.table.services()?);
         }

@@ -17,7 +17,7 @@ use crate::kernel_module;
 use crate::netlink::{Answer, Connection, Message, errno};
 use crate::resource::{Change, Plan};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The real servers of a service.
 pub(super) type RealServers = BTreeMap<SocketAddr, (RealServer, Connections)>;
@@ -125,8 +125,7 @@ impl Ipvs {
             let answer = self.ask(message::all, NLM_F_DUMP)?;
             let answer = answer.map_err(|error| refusal::unreadable("the services", error))?;
             let found = answer.messages.iter().filter_map(message::read_service).map(|(ingress, _)| ingress);
-            let mut sorted = BTreeSet::new();
-            sorted.extend(found);
+            let sorted: BTreeSet<_> = gathered(found);
             Ok(sorted.into_iter().collect())
         })
     }

@@ -15,7 +15,7 @@ use crate::virtual_service::installed::{Installed, Part};
 use crate::virtual_service::item::{Key, Value};
 use crate::virtual_service::service::Service;
 use crate::virtual_service::{VirtualService, refusal};
-use crate::{Error, Result, file};
+use crate::{Error, Result, file, gathered};
 
 /// Where the program may be: where programs are that no person starts, or where an image that cannot be written to has room for the
 /// host's own (ostree, for one).
@@ -76,8 +76,7 @@ impl Unit {
 
     /// Returns what should be there for these services.
     pub(super) fn wanted<'a>(&self, services: impl Iterator<Item = &'a Service>) -> Vec<(Item<Key>, Value)> {
-        let mut modules = BTreeSet::new();
-        modules.extend(services.flat_map(refusal::modules));
+        let modules: BTreeSet<_> = gathered(services.flat_map(refusal::modules));
         let modules = modules.into_iter().map(|module| module + "\n").collect::<String>();
         let text = |text: String| Installed::File { content: text.into_bytes().into(), mode: file::MODE };
         let wanted = |part| match part {

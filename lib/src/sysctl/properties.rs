@@ -116,7 +116,7 @@ pub(crate) fn boot_read(content: &[u8]) {
     let boot = Boot::find(host.root(), std::slice::from_ref(&ours));
     let keys: Vec<Key> = assignments(content).into_keys().take(20).collect();
     let wanted = Wanted { values: keys.iter().map(|key| (key, "1")).collect(), at_least: false };
-    boot.warnings(&[&Default::default()], &wanted, &ours);
+    boot.warnings(&[&Default::default()], &wanted, &ours, |_| Vec::new());
 }
 
 fn lines_of(content: &[u8], key: &Key) -> Vec<Line> {

@@ -47,6 +47,13 @@ pub(crate) const BUSYBOX: Reader = Reader {
              for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f $file ] || busybox sysctl -p $file; done",
 };
 
+/// As OpenWrt's does.
+#[allow(dead_code, reason = "not every test binary uses it")]
+pub(crate) const OPENWRT: Reader = Reader {
+    name: "BusyBox's sysctl",
+    script: "for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f $file ] || busybox sysctl -e -p $file; done",
+};
+
 /// Returns a host that boots with systemd and procps, or with BusyBox, and has these files.
 pub(crate) fn host_with(busybox: bool, files: &[(&str, &str)]) -> Host {
     let host = if busybox { Host::new() } else { Host::with_systemd() };

@@ -28,8 +28,8 @@ type Refused<'a> = (Origin<'a>, &'static str);
 struct End<'a> {
     held: Option<Held<'a>>,
     refused: Option<Refused<'a>>,
-    /// The line for it that a write to another one undid.
-    undone: Option<Origin<'a>>,
+    /// The last line for it, with the value there, which a write to another one may undo.
+    line: Option<(Cow<'a, str>, Origin<'a>)>,
 }
 
 /// What a boot leads to, for each place of what is watched.
@@ -55,7 +55,9 @@ impl<'a> Outcome<'a> {
 
     /// Returns the line for `key` that was undone by a write to another one.
     pub(super) fn undone(&self, key: &Key) -> Option<&Origin<'a>> {
-        self.ends[self.watched.place(key)?].undone.as_ref()
+        let end = &self.ends[self.watched.place(key)?];
+        let (text, origin) = end.line.as_ref()?;
+        end.held.as_ref().filter(|held| !same_number(&held.text, text)).map(|_| origin)
     }
 
     fn write(&mut self, write: &Write<'a>, syntax: Syntax) {
@@ -65,6 +67,7 @@ impl<'a> Outcome<'a> {
         if self.ends[at].refused.is_some() {
             return;
         }
+        self.ends[at].line = Some((write.text.clone(), write.origin));
         // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
         let differs = self.present(at).is_none_or(|before| !same_number(before, &write.text));
         let is_written = differs || syntax != Syntax::Systemd;
@@ -78,15 +81,9 @@ impl<'a> Outcome<'a> {
                     Some(text) => text.into(),
                     None => continue,
                 };
-            let own = self.ends[follower].held.take().filter(|held| *held.by == watched.keys()[follower]);
-            let undone = own.filter(|held| !same_number(&held.text, &text));
-            let end = &mut self.ends[follower];
-            end.undone = undone.map(|held| held.origin).or(end.undone);
-            end.held = Some(Held { text, by: key, origin: write.origin });
+            self.ends[follower].held = Some(Held { text, by: key, origin: write.origin });
         }
-        let end = &mut self.ends[at];
-        end.held = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
-        end.undone = None;
+        self.ends[at].held = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
     }
 
     /// Returns the other side if the bound of `key` does not let it become `text` at this moment.

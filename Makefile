@@ -61,10 +61,10 @@ fuzz-seconds:
 
 bench: assembled $(VENV)/bench
 	lab/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
-	modules/bench.sh
 ifeq ($(shell id -u),0)
-	lab/bench/run.py $(VENV)
+	status=0; modules/bench.sh || status=1; lab/bench/run.py $(VENV) || status=1; exit $$status
 else
+	modules/bench.sh
 	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
 endif
 

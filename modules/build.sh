@@ -56,7 +56,10 @@ flags() {
     for directory in "$cargo_home"/registry/src/*; do
         flags+=(--remap-path-prefix="$directory=/cargo")
     done
-    [[ $1 != *-gnu ]] || flags+=(-C target-feature=+crt-static)
+    case $1 in
+        *-gnu) flags+=(-C target-feature=+crt-static) ;;
+        *) flags+=(-C "link-arg=-T$PWD/modules/no_unwind.ld") ;;
+    esac
     printf '"%s", ' "${flags[@]}"
 }
 
@@ -68,7 +71,7 @@ commit() {
 copy() {
     local source name
     mkdir -p "$2"
-    for source in modules/*.rs; do
+    for source in modules/src/bin/*.rs; do
         name=$(basename "$source" .rs)
         install --compare -m 755 "target/$1/release/$name" "$2/$name"
     done

@@ -195,9 +195,9 @@ fn in_force<'a, R: Resource + 'a>(
             Layer::File(file) => format!("{line} in {}", file.display()),
         })
     };
-    let mut lines: Vec<String> = items.filter_map(line).collect();
     let is_mentioned = |line: &String| line.split(' ').next().is_some_and(|name| cause.contains(name));
-    lines.sort_by_key(|line| !is_mentioned(line));
+    let (mut lines, others): (Vec<String>, Vec<String>) = items.filter_map(line).partition(is_mentioned);
+    lines.extend(others);
     match lines.len() {
         0 => String::new(),
         n if n > SHOWN => format!(", in force are {} and {} more", lines[..SHOWN].join(", "), n - SHOWN),

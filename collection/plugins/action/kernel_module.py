@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.lvs.host.plugins.modules import kernel_module
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import documented
 from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
@@ -12,3 +13,4 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 class ActionModule(Runner):
     BINARY = 'kernel_module'
     ARGUMENTS = Arguments(kernel_module.DOCUMENTATION)
+    ANSWERS = documented(kernel_module.RETURN)

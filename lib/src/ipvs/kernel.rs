@@ -102,13 +102,18 @@ impl Kernel {
     }
 
     /// Stops a daemon, which may have been stopped meanwhile.
+    ///
+    /// One that has not run yet is stopped without an answer, as the kernel does not tell of EINTR (net/netlink/af_netlink.c,
+    /// netlink_rcv_skb). So another question follows, the answer to which comes after it.
     pub(super) fn stop(&mut self, role: Role) -> Result<()> {
         let inside = state(role);
-        let stop = |family| request(family, command::DEL_DAEMON).with(DAEMON | NLA_F_NESTED, &inside);
-        match self.0.ask(stop, 0)? {
-            Err(error) if errno(&error) != Some(ESRCH) => {
-                Err(unwritable("stop", &super::Key::SyncDaemon(role), error))
-            }
+        let failed = |error| unwritable("stop", &super::Key::SyncDaemon(role), error);
+        let refused = self.0.with_connection(|connection, family| {
+            let stop = request(family, command::DEL_DAEMON).with(DAEMON | NLA_F_NESTED, &inside);
+            connection.send_all(vec![stop, request(family, command::GET_CONFIG)])
+        })?;
+        match refused.map_err(failed)?.remove(&0) {
+            Some(error) if errno(&error) != Some(ESRCH) => Err(failed(error)),
             _ => Ok(()),
         }
     }

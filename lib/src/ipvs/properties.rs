@@ -42,13 +42,16 @@ fn state(mut data: &[u8]) -> State<Ipvs> {
 
 /// Fails unless the request that sets an entry reads as that entry.
 fn is_sent_as_read(item: &Item, value: &Value) {
-    if let (Key::Timeout(timeout), Some(seconds)) = (item.key, value.seconds()) {
-        let request = kernel::setting(0, timeout, seconds);
-        assert_eq!(kernel::read_timeouts(&request).collect::<Vec<_>>(), [(timeout, seconds)]);
-    }
-    if let (Key::SyncDaemon(role), Some(daemon)) = (item.key, value.daemon()) {
-        let request = kernel::starting(0, role, daemon);
-        assert_eq!(kernel::read_daemon(&request), Some((role, daemon.clone())));
+    match (item.key, value) {
+        (Key::Timeout(timeout), Value::Seconds(seconds)) => {
+            let request = kernel::setting(0, timeout, *seconds);
+            assert_eq!(kernel::read_timeouts(&request).collect::<Vec<_>>(), [(timeout, *seconds)]);
+        }
+        (Key::SyncDaemon(role), Value::Daemon(daemon)) => {
+            let request = kernel::starting(0, role, daemon);
+            assert_eq!(kernel::read_daemon(&request), Some((role, daemon.clone())));
+        }
+        _ => unreachable!("{item} is {value}"),
     }
 }
 

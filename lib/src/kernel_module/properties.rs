@@ -18,7 +18,7 @@ pub fn kernel_module_files(data: &[u8]) {
         .options
         .modules
         .iter()
-        .flat_map(|it| resource.files(it))
+        .flat_map(|it| resource.files.of(it))
         .map(|it| it.to_path_buf())
         .collect();
     let others = || -> BTreeMap<_, _> {
@@ -38,7 +38,7 @@ pub fn kernel_module_files(data: &[u8]) {
     }
     let again = resource.target(&then).map(stored).map_err(|error| error.sentence());
     assert_eq!(again, Ok(then), "a second run changes something");
-    assert!(resource.bring_back().iter().all(|warning| !warning.is_empty()));
+    assert!(resource.files.others(&resource.options.modules).iter().all(|warning| !warning.is_empty()));
 }
 
 /// Returns what of a state is in files.
@@ -58,13 +58,13 @@ fn carry_out(resource: &mut KernelModule, from: &State<KernelModule>, to: &State
 
 /// Reads a file of modprobe.d(5).
 pub(crate) fn parameters_read(content: &[u8]) {
-    drop(super::stored(&String::from_utf8_lossy(content), "ip_vs"));
+    drop(super::boot::stored(&String::from_utf8_lossy(content), "ip_vs"));
 }
 
 #[cfg(test)]
 #[test]
 fn a_line_about_another_module_is_not_about_one_whose_name_it_begins_with() {
     let text = "options ip_vs_rr a=1\noptions ip-vs b=2 c\noptions ip_vs d=3\n";
-    let found = super::stored(text, "ip_vs");
+    let found = super::boot::stored(text, "ip_vs");
     assert_eq!(found, [("b".into(), "2".into()), ("d".into(), "3".into())]);
 }

@@ -7,6 +7,7 @@
 mod outlook;
 mod reader;
 mod simulation;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;

@@ -15,7 +15,7 @@ use super::patterns::Patterns;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Change, Layer, Plan, State};
-use crate::{Result, file};
+use crate::{Result, file, gathered};
 use places::Places;
 
 /// What a file holds.
@@ -93,11 +93,11 @@ impl Sysctl {
             });
         }
         let others: Vec<Assignments> =
-            drafts.iter().skip(1).map(|draft| text::assignments(&draft.text())).collect();
+            drafts.iter().skip(1).map(|draft| text::assignments(&draft.content())).collect();
         if let Some(first) = drafts.first_mut() {
             self.fill(first, &others.iter().collect::<Vec<_>>(), now);
         }
-        drafts.iter().map(|draft| Some(draft.text())).collect()
+        drafts.iter().map(|draft| Some(draft.content())).collect()
     }
 
     /// Returns whether a file assigns what it should, for all that its order does.
@@ -130,9 +130,9 @@ impl Sysctl {
     fn fill(&self, draft: &mut Draft, others: &[&Assignments], now: &State<Self>) {
         let comment = self.options.comment.as_deref();
         let mut wanted: BTreeMap<&Key, &str> =
-            self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect();
+            gathered(self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))));
         if self.options.at_least {
-            let own = text::assignments(&draft.text());
+            let own = text::assignments(&draft.content());
             let found = with_others(&own, others);
             let values = self.boot.as_ref().map(|boot| boot.values(&found, wanted.keys().copied()));
             let values = values.unwrap_or_default();
@@ -188,7 +188,7 @@ impl Sysctl {
     /// Moves lines of the task that a boot undoes to where it does not; where that does not help, they stay.
     fn settle(&self, draft: &mut Draft, others: &[&Assignments]) {
         let undone = |draft: &Draft| {
-            let own = text::assignments(&draft.text());
+            let own = text::assignments(&draft.content());
             self.undone(&with_others(&own, others))
         };
         let unmet = undone(draft);

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Boot;
 use super::reader::{Loaded, Origin};
-use super::simulation::{Outcome, Watched};
+use super::simulation::Outcome;
+use super::watched::Watched;
 use crate::sysctl::coupling;
 use crate::sysctl::text::Assignments;
 use crate::sysctl::{Key, Setting};

@@ -302,6 +302,12 @@ fn openwrt_reads_no_files_of_vendors() {
     compare(&host, &answers, &[&OPENWRT], "OpenWrt");
     assert_eq!(answers.warnings.len(), 1, "{:?}", answers.warnings);
     assert!(answers.tell("net.ipv4.conf.v0.forwarding", OPENWRT.name), "{:?}", answers.warnings);
+    for directory in ["usr/lib", "run"] {
+        let file = format!("/{directory}/sysctl.d/50-lvs.conf");
+        let task = json!({"name": "net.ipv4.ip_default_ttl", "value": 65, "sysctl_file": file});
+        let told = host.sysctl(task).check().unwrap().warnings;
+        assert!(told.iter().any(|it| it.starts_with("no boot sets what")), "{directory}: {told:?}");
+    }
 }
 
 #[test]

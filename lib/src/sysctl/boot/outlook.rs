@@ -72,7 +72,7 @@ impl Boot {
         values
     }
 
-    /// Returns those of `keys` that every boot sets by a line of their own, with the value.
+    /// Returns those of `keys` that every boot sets as a line of their own says, with the value.
     pub(in crate::sysctl) fn named<'k>(
         &self,
         texts: &[&Assignments],
@@ -82,10 +82,7 @@ impl Boot {
         let mut named: Option<BTreeMap<&Key, String>> = None;
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
-            let own = |key: &&'k Key| {
-                let held = outcome.held(key).filter(|held| held.by == *key)?;
-                Some((*key, held.text.clone().into_owned()))
-            };
+            let own = |key: &&'k Key| Some((*key, outcome.as_named(key)?.to_owned()));
             let mut found = BTreeMap::new();
             found.extend(keys.iter().filter_map(own));
             match &mut named {

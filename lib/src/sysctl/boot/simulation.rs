@@ -55,9 +55,19 @@ impl<'a> Outcome<'a> {
 
     /// Returns the line for `key` that was undone by a write to another one.
     pub(super) fn undone(&self, key: &Key) -> Option<&Origin<'a>> {
+        self.line(key, false).map(|(_, origin)| origin)
+    }
+
+    /// Returns the value in the last line for `key`, if that is what it leads to.
+    pub(super) fn as_named(&self, key: &Key) -> Option<&str> {
+        self.line(key, true).map(|(text, _)| &**text)
+    }
+
+    /// Returns the last line for `key`, with its value, if that `stands` or does not.
+    fn line(&self, key: &Key, stands: bool) -> Option<&(Cow<'a, str>, Origin<'a>)> {
         let end = &self.ends[self.watched.place(key)?];
-        let (text, origin) = end.line.as_ref()?;
-        end.held.as_ref().filter(|held| !same_number(&held.text, text)).map(|_| origin)
+        let held = end.held.as_ref()?;
+        end.line.as_ref().filter(|(text, _)| same_number(&held.text, text) == stands)
     }
 
     fn write(&mut self, write: &Write<'a>, syntax: Syntax) {

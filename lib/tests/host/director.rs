@@ -177,6 +177,8 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) fn open() -> Self {
         use rtnetlink::sys::{Socket, SocketAddr};
+        // Before Linux 6.1 the kernel does not load it for the one who asks.
+        assert!(Command::new("modprobe").arg("ip_vs").status().unwrap().success());
         let mut socket = Socket::new(16).unwrap();
         socket.bind_auto().unwrap();
         socket.connect(&SocketAddr::new(0, 0)).unwrap();

@@ -53,7 +53,7 @@ def sources():
             files[relative] = (path.read_bytes(), 0o644)
     playbooks = HERE.parent / 'playbooks'
     for path in playbooks.rglob('*'):
-        if path.suffix in ('.yml', '.md'):
+        if path.suffix in ('.yml', '.md', '.svg'):
             files[Path('playbooks') / path.relative_to(playbooks)] = (path.read_bytes(), 0o644)
     license_file = HERE.parent / 'LICENSE'
     if license_file.is_file():

@@ -106,14 +106,10 @@ guests: modules
 	    -- --test-threads=1; \
 	else echo 'ignored: $(or $(SUITE),all suites for guests) (no guests of QEMU can be made here, as said above)'; fi
 
-# What takes minutes of a guest: a thousand services, and a real boot with a table.
+# What needs IPVS on each of Debian's kernels, a thousand services, and a real boot with a table: tens of minutes.
 kernels: modules
 ifeq ($(shell id -u),0)
-	lab/guest need
-	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
-	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
-	    --test virtual_service_faults -- --ignored --nocapture --test-threads=1
-	lab/guest_boots
+	lab/kernels
 else
 	@echo 'ignored: make kernels (the host that boots has several users, which only root can make)'
 endif

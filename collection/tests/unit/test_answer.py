@@ -1,10 +1,12 @@
 """What is taken for a module's answer, whatever a target prints."""
 
+import importlib
 import json
 import time
+from pathlib import Path
 
 import pytest
-from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output, documented
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
 
 WORD = '0123456789abcdef'
@@ -92,3 +94,11 @@ def test_what_a_terminal_would_obey_is_shown():
     assert result['msg'] == 'the shell said \\x1b[2J\\x07\\r\\u202e\\x9b, in lines\n\tor not: ü'
     assert result['module_stdout'] == '\\x1b'
     json.dumps(Failure('\udcff').result()).encode()
+
+
+@pytest.mark.parametrize('name', sorted(path.stem for path in (Path(__file__).parents[2] / 'plugins' / 'action').glob('*.py')))
+def test_every_action_takes_what_its_page_has_of_the_answer(name):
+    package = 'ansible_collections.lvs.host.plugins'
+    action = importlib.import_module(f'{package}.action.{name}').ActionModule
+    page = importlib.import_module(f'{package}.modules.{name}')
+    assert action.ANSWERS == documented(page.RETURN) and 'msg' in action.ANSWERS

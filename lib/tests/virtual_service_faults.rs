@@ -237,16 +237,38 @@ fn who_owns_the_table_is_left_alone() {
         std::os::unix::fs::symlink(format!("/{place}"), root.path().join(place)).unwrap();
     }
     let said = |task: Value| services(task).under(root.path()).apply().err().map(|error| error.sentence());
-    std::fs::create_dir_all(root.path().join("etc/keepalived")).unwrap();
-    std::fs::write(root.path().join("etc/keepalived/keepalived.conf"), "virtual_server 192.0.2.10 80 {\n}\n")
-        .unwrap();
-    let refused = said(json!({"address": "192.0.2.10:80"})).unwrap();
-    assert!(refused.contains("keepalived on this host owns it"), "{refused}");
-    let refused = said(json!({"address": "192.0.2.10:81", "purge": "all"})).unwrap();
-    assert!(refused.contains("use purge: real_servers"), "{refused}");
+    let refused = |task: Value, words: &str| {
+        let said = said(task).unwrap_or_default();
+        assert!(said.contains(words), "{said}");
+    };
+    let main = "/etc/keepalived/keepalived.conf";
+    for (file, text, by) in [
+        (main, "virtual_server 192.0.2.10 80 {\n}\nvirtual_server fwmark 7 {\n}\n", "keepalived"),
+        (
+            main,
+            "virtual_server_group web {\n192.0.2.10 80\nfwmark 7\n}\nvirtual_server group web {\n}\n",
+            "keepalived",
+        ),
+        ("/etc/ha.d/ldirectord.cf", "virtual=192.0.2.10:80\nvirtual=7\n", "ldirectord"),
+        ("/etc/ldirectord.cf", "virtual=192.0.2.10:80\nvirtual=7\n", "ldirectord"),
+    ] {
+        let path = root.path().join(&file[1..]);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let theirs = format!("{by} on this host owns it, as ");
+        refused(json!({"address": "192.0.2.10:80"}), &theirs);
+        refused(json!({"fwmark": 7}), &theirs);
+        refused(json!({"address": "192.0.2.10:81", "purge": "all"}), "use purge: real_servers");
+        assert_eq!(saved(), Vec::<String>::new());
+        assert_eq!(said(json!({"address": "192.0.2.10:81"})), None);
+        ipvsadm("-C");
+        std::fs::remove_file(&path).unwrap();
+    }
     assert_eq!(said(json!({"address": "192.0.2.10:81"})), None);
-    host::ip("link add kube-ipvs0 type dummy");
-    let refused = said(json!({"address": "192.0.2.10:82"})).unwrap();
-    assert!(refused.contains("kube-proxy owns it"), "{refused}");
-    assert_eq!(said(json!({"address": "192.0.2.10:81"})), None, "nothing to change");
+    for (device, by) in [("kube-ipvs0", "kube-proxy owns it"), ("kube-dummy-if", "kube-router owns it")] {
+        host::ip(&format!("link add {device} type dummy"));
+        refused(json!({"address": "192.0.2.10:82"}), by);
+        assert_eq!(said(json!({"address": "192.0.2.10:81"})), None, "nothing to change");
+        host::ip(&format!("link del {device}"));
+    }
 }

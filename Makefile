@@ -6,10 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs guests kernels versions sanity assembled collection modules
+.PHONY: help demo demo-lvs test test-all lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs guests kernels versions examples sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
+	@echo 'make demo-lvs    a whole LVS on guests: requests served while a real server is drained'
 	@echo 'make test        what every change needs, in about a quarter of an hour; lab/tiers lists it'
 	@echo 'make test-all    all tests: more kernels, versions, boots and faults'
 	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
@@ -20,6 +21,12 @@ help:
 demo: assembled $(VENV)/ansible
 	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
+
+# A whole LVS on guests with IPVS, from an inventory to requests that are served while a real server is drained.
+demo-lvs: assembled $(VENV)/ansible
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client
+	lab/guest need
+	playbooks/demo_lvs.sh
 
 # What all stages need is made first: so they find it READY.
 test test-all: collection $(VENV)/molecule $(VENV)/pytest
@@ -121,6 +128,15 @@ ifeq ($(shell id -u),0)
 	collection/tests/versions.sh $(ANSIBLE)
 else
 	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
+endif
+
+# The examples of the pages that need IPVS, in a guest.
+examples: assembled $(VENV)/ansible
+ifeq ($(shell id -u),0)
+	if lab/guest need; then collection/tests/guest.sh; \
+	else echo 'ignored: the examples that need IPVS (no guests of QEMU can be made here, as said above)'; fi
+else
+	@echo 'ignored: the examples that need IPVS (their hosts have several users, which only root can make)'
 endif
 
 sanity: collection

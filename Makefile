@@ -6,13 +6,14 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs ipvs-kernel kernels versions sanity assembled collection modules
+.PHONY: help demo demo-lvs test test-all lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs guests kernels versions examples sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
-	@echo 'make test        all tests: lint, unit, fuzz-seconds, aarch64, molecule, persistence, ipvs, versions, sanity'
+	@echo 'make demo-lvs    a whole LVS on guests: requests served while a real server is drained'
+	@echo 'make test        what every change needs, in about a quarter of an hour; lab/tiers lists it'
+	@echo 'make test-all    all tests: more kernels, versions, boots and faults'
 	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
-	@echo 'make kernels     what takes minutes of a guest: a real boot with a table, a thousand services'
 	@echo 'make bench       times beside those of other tools'
 	@echo 'make collection  the collection, as $(TARBALL)'
 	@echo 'make modules     the plain binaries, in target/modules'
@@ -21,15 +22,23 @@ demo: assembled $(VENV)/ansible
 	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
-# Three lanes, as two cores have room for hosts that mostly wait. What all of them need is made first: so they find it READY.
-test: collection $(VENV)/molecule $(VENV)/pytest
-	lab/stages lint unit -- molecule -- ipvs -- persistence versions sanity fuzz-seconds aarch64
+# A whole LVS on guests with IPVS, from an inventory to requests that are served while a real server is drained.
+demo-lvs: assembled $(VENV)/ansible
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client
+	lab/guest need
+	playbooks/demo_lvs.sh
 
-lint:
+# What all stages need is made first: so they find it READY.
+test test-all: collection $(VENV)/molecule $(VENV)/pytest
+	lab/stages $(if $(filter test-all,$@),all,test)
+
+lint: $(VENV)/ansible
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	lab/need.sh shellcheck=shellcheck git=git
 	git grep --files-with-matches --extended-regexp --null '^(#!.*(bash|/sh)$$|# shellcheck shell=)' | xargs --null shellcheck --severity=warning
+	$(VENV)/bin/python collection/schema.py --check
+	collection/provenance.py list | diff lib/src/ansible/licenses.txt -
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit: assembled $(VENV)/pytest
@@ -59,68 +68,75 @@ fuzz-seconds:
 
 bench: assembled $(VENV)/bench
 	lab/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
-	modules/bench.sh
 ifeq ($(shell id -u),0)
-	lab/bench/run.py $(VENV)
+	status=0; modules/bench.sh || status=1; lab/bench/run.py $(VENV) || status=1; exit $$status
 else
+	modules/bench.sh
 	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
 endif
 
+# All scenarios but ipvs, or SCENARIO.
 molecule: collection $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo systemd-nspawn=systemd-container \
 	    mmdebstrap=mmdebstrap busybox=busybox-static dropbear=dropbear-bin \
 	    ping=iputils-ping arping=iputils-arping tcpdump=tcpdump
-	molecule/test.sh
+	molecule/test.sh $(if $(SCENARIO),test --scenario-name $(SCENARIO))
 else
 	@echo 'ignored: molecule test --all (its hosts have several users, which only root can make)'
 endif
 
-# Hosts of Debian that boot, each with another network manager.
+# Hosts of Debian that boot, each with another network manager: all, or those with the marks in ROWS.
 persistence: modules $(VENV)/pytest
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
-	$(VENV)/bin/pytest --quiet --numprocesses 2 --dist worksteal lab/boots
+	$(VENV)/bin/pytest --quiet --numprocesses 2 --dist worksteal $(if $(ROWS),-m '$(ROWS)') lab/boots
 else
 	@echo 'ignored: lab/boots (only root can make hosts that boot)'
 endif
 
-# The LVS playbooks and virtual services with real IPVS, which needs a kernel that has it: guests of QEMU.
+# The LVS playbooks with real IPVS, which needs a kernel that has it: guests of QEMU.
 ipvs: assembled $(VENV)/molecule
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server sudo=sudo
-	if lab/guest need; then $(MAKE) ipvs-kernel && molecule/test.sh test -s ipvs; \
-	else echo 'ignored: make ipvs-kernel and molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
+	if lab/guest need; then molecule/test.sh test --scenario-name ipvs; \
+	else echo 'ignored: molecule test -s ipvs (no guests of QEMU can be made here, as said above)'; fi
 else
-	@echo 'ignored: make ipvs-kernel and molecule test -s ipvs (their hosts have several users, which only root can make)'
+	@echo 'ignored: molecule test -s ipvs (its hosts have several users, which only root can make)'
 endif
 
-# Each test binary runs as a static program in a guest of its own.
-ipvs-kernel: modules
-	lab/guest need
-	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
+# What needs IPVS or a whole machine: each suite, or SUITE, runs as a static program in a guest of its own.
+guests: modules
+	if lab/guest need; then cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
 	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
-	    $(patsubst lib/tests/%.rs,--test %,$(wildcard lib/tests/virtual_service_*.rs lib/tests/*_guest.rs)) -- --test-threads=1
+	    $(addprefix --test ,$(or $(SUITE),$(patsubst lib/tests/%.rs,%,$(wildcard lib/tests/virtual_service_*.rs lib/tests/*_guest.rs)))) \
+	    -- --test-threads=1; \
+	else echo 'ignored: $(or $(SUITE),all suites for guests) (no guests of QEMU can be made here, as said above)'; fi
 
-# What takes minutes of a guest: a thousand services, and a real boot with a table.
+# What needs IPVS on each of Debian's kernels, a thousand services, and a real boot with a table: tens of minutes.
 kernels: modules
 ifeq ($(shell id -u),0)
-	lab/guest need
-	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
-	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
-	    --test virtual_service_faults -- --ignored --nocapture --test-threads=1
-	lab/guest_boots
+	lab/kernels
 else
 	@echo 'ignored: make kernels (the host that boots has several users, which only root can make)'
 endif
 
-# The packed collection on the oldest and newest ansible-core, and the examples of its pages.
+# The packed collection on the oldest, newest and pinned ansible-core, or those in ANSIBLE, and the examples of its pages.
 versions: collection
 ifeq ($(shell id -u),0)
 	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server dash=dash busybox=busybox-static
-	collection/tests/versions.sh
+	collection/tests/versions.sh $(ANSIBLE)
 else
 	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
+endif
+
+# The examples of the pages that need IPVS, in a guest.
+examples: assembled $(VENV)/ansible
+ifeq ($(shell id -u),0)
+	if lab/guest need; then collection/tests/guest.sh; \
+	else echo 'ignored: the examples that need IPVS (no guests of QEMU can be made here, as said above)'; fi
+else
+	@echo 'ignored: the examples that need IPVS (their hosts have several users, which only root can make)'
 endif
 
 sanity: collection

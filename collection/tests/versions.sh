@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the packed collection for the oldest and the newest ansible-core, and for the one in target/venv, and tries with
-# each what a user does: read the pages, run a play over SSH, run the binaries without the collection.
-# As root, for the hosts of the play: collection/tests/versions.sh
+# Installs the packed collection for the oldest, the newest and the pinned ansible-core, which is the one in target/venv, or for
+# those that are named, and tries with each what a user does: read the pages, run a play over SSH, run the binaries without the
+# collection. As root, for the hosts of the play: collection/tests/versions.sh [oldest] [newest] [pinned]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tests=collection/tests
@@ -19,8 +19,11 @@ main() {
     local commands
     target/venv/bin/python "$tests/agreement.py" target/modules
     "$tests/reproducible.sh"
-    for version in oldest newest; do
-        if commands=$("$tests/ansible.sh" "$version"); then
+    (($#)) || set -- oldest newest pinned
+    for version; do
+        if [[ $version == pinned ]]; then
+            try "$PWD/target/venv/bin"
+        elif commands=$("$tests/ansible.sh" "$version"); then
             try "$commands"
         elif (($? == 3)); then
             echo "ignored: the $version ansible-core, for the reason above"
@@ -28,7 +31,6 @@ main() {
             exit 1
         fi
     done
-    try "$PWD/target/venv/bin"
 }
 
 # Tries it with the Ansible in a directory.
@@ -90,4 +92,4 @@ examples() {
     grep '^first .*ok=' "$work/log"
 }
 
-main
+main "$@"

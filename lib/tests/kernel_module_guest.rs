@@ -1,4 +1,4 @@
-//! Modules of the kernel, on a kernel of the test's own, in a guest: `make ipvs`.
+//! Modules of the kernel, on a kernel of the test's own, in a guest: `make guests`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

@@ -1,4 +1,4 @@
-//! Parameters that only a whole machine has, in a guest: `make ipvs`. Connection tracking, IPVS, memory, the kernel itself.
+//! Parameters that only a whole machine has, in a guest: `make guests`. Connection tracking, IPVS, memory, the kernel itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

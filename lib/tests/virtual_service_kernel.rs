@@ -1,4 +1,4 @@
-//! Virtual services on a kernel that has IPVS, in a guest: `make ipvs`. Each test in a network namespace of its own.
+//! Virtual services on a kernel that has IPVS, in a guest: `make guests`. Each test in a network namespace of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from ansible_collections.lvs.host.plugins.modules import ipvs
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import documented
 from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 
 class ActionModule(Runner):
     BINARY = 'ipvs'
+    ANSWERS = documented(ipvs.RETURN)
     ARGUMENTS = Arguments(ipvs.DOCUMENTATION, required_one_of=[('timeouts', 'master', 'backup')])
+    ANSWERS = documented(ipvs.RETURN)

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from ansible_collections.lvs.host.plugins.modules import kernel_module
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import documented
 from ansible_collections.lvs.host.plugins.plugin_utils.arguments import Arguments
 from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 
 class ActionModule(Runner):
     BINARY = 'kernel_module'
+    ANSWERS = documented(kernel_module.RETURN)
     ARGUMENTS = Arguments(kernel_module.DOCUMENTATION)
+    ANSWERS = documented(kernel_module.RETURN)

@@ -38,7 +38,8 @@ _value:
   description:
     - The services. Each has V(protocol), V(name), V(scheduler), V(servers), their V(weight) in all, and V(vip) and V(port), or
       V(fwmark).
-    - Each server has V(address), V(port), V(method), which is V(dr), V(nat), V(tun) or V(local), and V(weight).
+    - Each server has V(address), V(port), V(method), which is V(dr), V(nat), V(tun) or V(local), V(weight), and the connections
+      that are V(active) and V(inactive).
   type: list
   elements: dict
 '''
@@ -61,7 +62,8 @@ def ip_vs(text):
             services.append(service(words, f'firewall mark {mark}', fwmark=mark))
         elif words[0] == '->' and services:
             address, port = endpoint(words[1])
-            server = {'address': address, 'port': port, 'method': METHODS.get(words[2], words[2]), 'weight': int(words[3])}
+            server = {'address': address, 'port': port, 'method': METHODS.get(words[2], words[2]), 'weight': int(words[3]),
+                      'active': int(words[4]), 'inactive': int(words[5])}
             services[-1]['servers'].append(server)
             services[-1]['weight'] += server['weight']
     return services

@@ -38,6 +38,9 @@ options:
   state:
     description: Whether they are there. With V(absent) they go whatever their labels and prefixes are.
     type: str
+  former:
+    description: Virtual IPs that are given up. One that is in both lists is refused.
+    type: list
   variable:
     description: What a message calls the list.
     type: str
@@ -58,7 +61,7 @@ _value:
 '''
 
 
-def vips(entries, single=False, interface=None, interface6=None, state=None, variable='lvs_vips'):
+def vips(entries, single=False, interface=None, interface6=None, state=None, former=(), variable='lvs_vips'):
     """Returns one alias for each virtual IP."""
     if not isinstance(entries, list):
         raise AnsibleFilterError(f'{variable} is no list: write [{entries}]')
@@ -73,6 +76,9 @@ def vips(entries, single=False, interface=None, interface6=None, state=None, var
     for address in addresses:
         if addresses.count(address) > 1:
             raise AnsibleFilterError(f'{variable} has {address} twice: write it once')
+    for item in vips(former, variable='lvs_former_vips') if former else []:
+        if item['address'] in addresses:
+            raise AnsibleFilterError(f"{item['address']} is in {variable} and in lvs_former_vips: take it out of one")
     return aliases
 
 

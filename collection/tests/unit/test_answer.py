@@ -1,10 +1,13 @@
 """What is taken for a module's answer, whatever a target prints."""
 
+import importlib
 import json
 import time
+from pathlib import Path
 
 import pytest
-from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output
+from ansible_collections.lvs.host.plugins import action
+from ansible_collections.lvs.host.plugins.plugin_utils.answer import Output, documented
 from ansible_collections.lvs.host.plugins.plugin_utils.failure import Failure
 
 WORD = '0123456789abcdef'
@@ -77,14 +80,14 @@ def test_a_mark_counts_with_the_word_of_the_run_only():
 @pytest.mark.parametrize('noise', ['x' * 30_000_000, '{\n' * 10_000_000, f'LVS-HOST-RUN {WORD}\n' * 700_000, 'LVS-HOST-MISS ' * 2_000_000],
                          ids=['one line', 'many lines', 'marks', 'other marks'])
 def test_megabytes_of_noise_take_a_moment_and_are_cut(noise):
-    start = time.monotonic()
+    start = time.process_time()  # what else the machine does is not in it
     for seen in (run(OK, before=noise + '\n'), run(noise), output(noise, 1, noise)):
         answer(seen)
         assert len(seen.describe()) < 30_000
         assert sum(map(len, map(str, seen.details().values()))) < 30_000
         for mark in ('MISS', 'FAIL', 'NOTE'):
             seen.said(mark)
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_what_a_terminal_would_obey_is_shown():
@@ -92,3 +95,10 @@ def test_what_a_terminal_would_obey_is_shown():
     assert result['msg'] == 'the shell said \\x1b[2J\\x07\\r\\u202e\\x9b, in lines\n\tor not: ü'
     assert result['module_stdout'] == '\\x1b'
     json.dumps(Failure('\udcff').result()).encode()
+
+
+@pytest.mark.parametrize('name', sorted(path.stem for path in Path(action.__path__[0]).glob('[a-z]*.py')))
+def test_an_action_takes_what_the_page_of_its_module_says(name):
+    plugin = importlib.import_module(f'{action.__name__}.{name}').ActionModule
+    page = importlib.import_module(f'ansible_collections.lvs.host.plugins.modules.{name}')
+    assert plugin.BINARY == name and plugin.ANSWERS == documented(page.RETURN)

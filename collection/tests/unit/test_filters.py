@@ -2,7 +2,7 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.lvs.host.plugins.filter import gateways, ip_vs, local_addresses, misspelt, vips
+from ansible_collections.lvs.host.plugins.filter import gateways, ip_vs, keepalived, local_addresses, misspelt, vips
 
 # As Linux 6.18 has them, shortened.
 ROUTE = '''Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -36,7 +36,7 @@ TABLE = '''IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn
 TCP  C000020A:0050 wlc persistent 360
-  -> 0A00000C:0050      Route   3      0          0
+  -> 0A00000C:0050      Route   3      5          7
   -> 0A00000B:1F90      Masq    1      0          0
 UDP  [2001:0db8:0000:0000:0000:0000:0000:0010]:0035 rr
 FWM  00000007 mh
@@ -58,7 +58,7 @@ def test_the_table_of_ipvs_is_services_and_their_servers():
     services = ip_vs.ip_vs(TABLE)
     assert [service['name'] for service in services] == ['192.0.2.10 port 80', '2001:db8::10 port 53', 'firewall mark 7']
     assert services[0] == {'protocol': 'TCP', 'name': '192.0.2.10 port 80', 'vip': '192.0.2.10', 'port': 80, 'scheduler': 'wlc', 'weight': 4, 'servers': [
-        {'address': '10.0.0.12', 'port': 80, 'method': 'dr', 'weight': 3}, {'address': '10.0.0.11', 'port': 8080, 'method': 'nat', 'weight': 1}]}
+        {'address': '10.0.0.12', 'port': 80, 'method': 'dr', 'weight': 3, 'active': 5, 'inactive': 7}, {'address': '10.0.0.11', 'port': 8080, 'method': 'nat', 'weight': 1, 'active': 0, 'inactive': 0}]}
     assert services[1]['servers'] == [] and services[2]['servers'][0]['method'] == 'tun'
     assert services[2]['fwmark'] == 7 and 'vip' not in services[2]
     assert ip_vs.ip_vs('') == []
@@ -101,3 +101,36 @@ def test_a_vip_that_cannot_be_is_refused_by_one_sentence(entries, options, sente
     with pytest.raises(AnsibleFilterError) as error:
         vips.vips(entries, **options)
     assert sentence in str(error.value)
+
+
+# keepalived.conf(5), with what people write: comments, braces on lines of their own, addresses with attributes.
+KEEPALIVED = '''! Configuration
+global_defs { router_id lvs1 }
+vrrp_instance VI_1
+{
+    interface eth0 # the clients'
+    virtual_router_id 51
+    authentication { auth_type PASS
+        auth_pass x }
+    virtual_ipaddress {
+        192.0.2.10/24 dev eth0 label eth0:1
+    }
+    virtual_ipaddress_excluded { 2001:db8::10
+    }
+}
+virtual_server 192.0.2.10 80 {
+    lvs_method DR
+    real_server 10.0.0.11 80 { lvs_method TUN
+    }
+}
+virtual_server fwmark 7 { delay_loop 5
+}
+'''
+
+
+def test_what_keepalived_is_told_is_instances_and_services():
+    assert keepalived.keepalived(KEEPALIVED) == {
+        'instances': [{'name': 'VI_1', 'router': 51, 'vips': ['192.0.2.10', '2001:db8::10']}],
+        'services': [{'name': '192.0.2.10 port 80', 'vip': '192.0.2.10', 'port': 80, 'method': 'dr'},
+                     {'name': 'firewall mark 7', 'fwmark': 7, 'method': 'nat'}]}
+    assert keepalived.keepalived('} }') == {'instances': [], 'services': []}

@@ -89,7 +89,7 @@ impl Kernel {
         if !link.is_dummy {
             return Err(refuse("it is not a dummy interface"));
         }
-        if let Some(alias) = self.addresses(link)?.keys().find(|alias| !is_its_own(alias)) {
+        if let Some(alias) = self.read(link)?.keys().find(|alias| !is_its_own(alias)) {
             return Err(refuse(&format!("it has {alias} by now; try again")));
         }
         self.remove(link)

@@ -11,7 +11,7 @@ use nix::libc::{
 };
 
 use super::address::{Address, Attributes, FOREVER, Status};
-use super::item::{Addresses, Alias};
+use super::item::{Addresses, Alias, by_alias};
 use crate::netlink::{Link, Message, attributes, c_string, number};
 
 /// linux/if_addr.h.
@@ -86,12 +86,9 @@ fn lifetimes(address: &Address) -> Option<Vec<u8>> {
 
 /// Returns the addresses of `link` among what the kernel lists.
 pub(super) fn read_addresses(link: &Link, messages: &[Message]) -> Addresses {
-    let mut found = Addresses::new();
-    for (alias, mut address) in messages.iter().filter_map(|message| read_address(link, message)) {
-        address.status.place = found.len();
-        found.insert(alias, address);
-    }
-    found
+    let mut found: Vec<_> = messages.iter().filter_map(|message| read_address(link, message)).collect();
+    found.iter_mut().enumerate().for_each(|(place, (_, address))| address.status.place = place);
+    by_alias(found)
 }
 
 /// Returns the number of the interface that the kernel says an address is on, and that address.

@@ -17,7 +17,7 @@ use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;
 use crate::root::Root;
-use crate::{Error, Result, netns};
+use crate::{Error, Result, gathered, netns};
 
 /// What a person wants of addresses of interfaces.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,7 +54,7 @@ impl crate::resource::Task for Task {
         }
         let wishes = options.named(&found)?;
         let devices = options.devices(&found, &awaited, &wishes);
-        let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
+        let (files, stores) = persistence::stores(root, options.persist, options.purge, &devices)?;
         let leaving = leaving(&kernel, &wishes, &stores)?;
         let interfaces = found.values().map(|link| link.name.clone()).chain(made).collect();
         let purger = Purger::find(options.purge)?;
@@ -67,6 +67,7 @@ impl crate::resource::Task for Task {
             interfaces,
             leaving,
             purger,
+            files,
             stores,
             awaited,
             lock,
@@ -77,13 +78,13 @@ impl crate::resource::Task for Task {
 impl Options {
     /// Returns the interfaces as the task names them.
     fn interfaces(&self) -> BTreeSet<&Rc<str>> {
-        self.wishes.iter().map(|wish| &wish.interface).collect()
+        gathered(self.wishes.iter().map(|wish| &wish.interface))
     }
 
     /// Returns those on which something is wanted, and which then must be there.
     fn needed(&self) -> impl Iterator<Item = &Rc<str>> {
         let present = self.wishes.iter().filter(|wish| wish.present);
-        present.map(|wish| &wish.interface).collect::<BTreeSet<_>>().into_iter()
+        gathered::<BTreeSet<_>, _>(present.map(|wish| &wish.interface)).into_iter()
     }
 
     /// Returns those interfaces that are not there: which are made, and which are waited for.
@@ -140,7 +141,7 @@ impl Options {
             None => (name.clone(), (None, self.makes(name))),
         };
         // Two names may lead to one interface.
-        let interfaces: BTreeMap<_, _> = names.map(own).collect();
+        let interfaces: BTreeMap<_, _> = gathered(names.map(own));
         let is_needed = |name: &Rc<str>| wishes.iter().any(|wish| wish.present && wish.interface == *name);
         let device = |(name, (index, is_made)): (&Rc<str>, &(Option<u32>, bool))| Device {
             is_made: *is_made,

@@ -119,5 +119,5 @@ pub(crate) fn files(directory: &Path) -> String {
 /// Ends a test that changes all of its machine, unless that is a guest.
 #[allow(dead_code, reason = "not every test binary uses it")]
 pub(crate) fn only_in_a_guest() {
-    assert!(Path::new("/payload/program").exists(), "this runs in a guest alone: make ipvs-kernel");
+    assert!(Path::new("/payload/program").exists(), "this runs in a guest alone: make guests");
 }

@@ -4,7 +4,7 @@ use super::files::{Files, is_there};
 use crate::Result;
 
 /// Returns who keeps the addresses of an interface, if that is one of them, and what to do then.
-pub(super) fn manager(files: &Files, interface: &str) -> Result<Option<String>> {
+pub(super) fn manager(files: &mut Files, interface: &str) -> Result<Option<String>> {
     let named = |who: &str, file: &str, lines: &str| {
         format!("{who} has it in {file}; write the address there ({lines}), and leave persist out")
     };

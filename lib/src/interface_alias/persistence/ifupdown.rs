@@ -1,7 +1,6 @@
 //! ifupdown, ifupdown2 and ifupdown-ng: a file of our own beside the person's stanzas, interfaces(5).
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use super::files::{Files, is_there};
 use super::ifstate::IfState;
@@ -41,7 +40,7 @@ const fn manager(program: Program, find: Find, ask: Ask, for_own: ForOwn) -> Man
 }
 
 /// Returns where the addresses of those devices go that a program manages.
-fn find(files: &Rc<Files>, devices: &[Device], program: Program) -> Result<Vec<Store>> {
+fn find(files: &mut Files, devices: &[Device], program: Program) -> Result<Vec<Store>> {
     let mut its = Vec::new();
     for device in devices {
         // Where none is left, what is there was ifupdown's.
@@ -62,7 +61,7 @@ fn find(files: &Rc<Files>, devices: &[Device], program: Program) -> Result<Vec<S
 
 /// Where our file for a device is, among what a program reads.
 struct Place<'a> {
-    files: &'a Rc<Files>,
+    files: &'a mut Files,
     interfaces: &'a Interfaces,
     device: &'a Device,
     /// Nothing where the program is gone.
@@ -71,32 +70,33 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// Returns the store of a device that it brings up, or would.
-    fn store(&self) -> Result<Option<Store>> {
-        let Self { files, device, .. } = self;
-        let ours = ours(files, &device.name)?;
+    fn store(&mut self) -> Result<Option<Store>> {
+        let device = self.device;
+        let ours = ours(self.files, &device.name)?;
         let has_stanza = self.interfaces.define(&device.name) || (device.index.is_none() && is_there(&ours)?);
         // A stanza may be left from before another manager came.
         let may_come_up =
             has_stanza && (device.index.is_none() || self.program.is_some() || self.ifstate()?.is_some());
         // It brings lo up without a stanza.
         if may_come_up || self.is_up()? && &*device.name == "lo" {
-            let has_making = || Ok(files.content(&ours)?.contains(&stanza::making(&device.name)));
+            let has_making = self.files.content(&ours)?.contains(&stanza::making(&device.name));
             let is_made =
-                device.is_made && !self.interfaces.define_elsewhere(&device.name, &ours) || has_making()?;
+                device.is_made && !self.interfaces.define_elsewhere(&device.name, &ours) || has_making;
             return self.store_in(ours, is_made).map(Some);
         }
         Ok(None)
     }
 
     /// Returns the store of a device in our file, which may have to make the device.
-    fn store_in(&self, ours: PathBuf, is_made: bool) -> Result<Store> {
-        let Self { files, device, .. } = self;
+    fn store_in(&mut self, ours: PathBuf, is_made: bool) -> Result<Store> {
+        let device = self.device;
         let program = self.program.unwrap_or(Program::Ifupdown);
+        let files = &mut *self.files;
+        let objection = program.objection(&files.content(&ours)?);
         let unread = || {
             let (read, line) = (files.at(INTERFACES), program.source());
             format!("{} does not read {}; add the line: {line}", read.display(), ours.display())
         };
-        let objection = program.objection(&files.content(&ours)?);
         let objection = objection.or_else(|| (!self.interfaces.reads(&ours, program)).then(unread));
         let start = match program {
             _ if is_made => Start::Made,
@@ -105,7 +105,7 @@ impl Place<'_> {
         };
         let manager = MANAGERS.iter().find(|manager| manager.word == program.word()).unwrap_or(&MANAGERS[0]);
         let form = Stanzas { interface: device.name.clone(), start };
-        let store = Store::new(manager, files, device, ours, file::MODE, form);
+        let store = Store::new(manager, device, ours, file::MODE, form);
         // What comes and goes with the interface, ifupdown does not know by its name.
         let ifstate = self.ifstate()?.filter(|_| start == Start::Auto);
         let store = store.among(self.interfaces.paths(), objection).with_ifstate(self.is_up()?, ifstate);
@@ -116,13 +116,13 @@ impl Place<'_> {
         IfState::find(&self.files.at("/run/network"))
     }
 
-    fn is_up(&self) -> Result<bool> {
+    fn is_up(&mut self) -> Result<bool> {
         is_up_by_ifupdown(self.files, &self.device.name)
     }
 }
 
 /// Returns our file for a dummy interface of ours, where ifupdown has brought up others; lo it brings up without being told.
-fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn for_own(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let state = files.content(&files.at("/run/network/ifstate"))?;
     let has_others = state.lines().any(|line| line.split('=').next().is_some_and(|name| name != "lo"));
     if &*device.name == "lo"
@@ -132,12 +132,13 @@ fn for_own(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
         return Ok(None);
     }
     let interfaces = Interfaces::read(files)?;
-    let place = Place { files, interfaces: &interfaces, device, program: Some(Program::Ifupdown) };
-    place.store_in(ours(files, &device.name)?, true).map(Some)
+    let ours = ours(files, &device.name)?;
+    let mut place = Place { files, interfaces: &interfaces, device, program: Some(Program::Ifupdown) };
+    place.store_in(ours, true).map(Some)
 }
 
 /// Returns the error about a dummy interface of ours where one of the other programs is at work, which makes such in another way.
-fn unmade(files: &Rc<Files>, device: &Device, program: Program) -> Result<Option<Store>> {
+fn unmade(files: &mut Files, device: &Device, program: Program) -> Result<Option<Store>> {
     if &*device.name == "lo" || Program::of(files, &device.name)? != Some(program) {
         return Ok(None);
     }
@@ -148,7 +149,7 @@ fn unmade(files: &Rc<Files>, device: &Device, program: Program) -> Result<Option
 }
 
 /// Has ifquery list what it finds in all the files as one (ifquery(8)).
-fn ask(files: &Files, drafts: &[Draft], which: Program) -> Result<Verdict> {
+fn ask(files: &mut Files, drafts: &[Draft], which: Program) -> Result<Verdict> {
     const PROGRAMS: [&str; 4] =
         ["/sbin/ifquery", "/usr/sbin/ifquery", "/sbin/ifquery-ng", "/usr/sbin/ifquery-ng"];
     let Some(ifquery) = program(files, &PROGRAMS[if which == Program::IfupdownNg { 0..4 } else { 0..2 }])?
@@ -177,7 +178,7 @@ fn ask(files: &Files, drafts: &[Draft], which: Program) -> Result<Verdict> {
 }
 
 /// Returns our file for an interface: that which has stanzas of it, if one has, as an earlier version named it.
-fn ours(files: &Files, interface: &str) -> Result<PathBuf> {
+fn ours(files: &mut Files, interface: &str) -> Result<PathBuf> {
     let directory = files.at("/etc/network/interfaces.d");
     let plain = directory.join(format!("lvs-host-{}", plain_name(interface)));
     let is_of = |line: &str| {

@@ -30,6 +30,20 @@ fn the_first_address_of_a_task_is_the_primary() {
 }
 
 #[test]
+fn a_failure_leaves_the_primary_what_it_was() {
+    enter_network();
+    ip("address add 2001:db8::10/64 dev v0-far nodad");
+    ip("address add 198.51.100.20/24 dev v0");
+    ip("address add 198.51.100.10/24 dev v0");
+    let before = shown();
+    // Both are replaced before detection finds that another host has the third.
+    let other = json!([{"address": "198.51.100.20/24"}, {"address": "198.51.100.10/24"}, {"address": "2001:db8::10/64"}]);
+    let error = kernel_alias(json!({"name": "v0", "metric": 7, "aliases": other})).apply().err();
+    assert!(error.expect("another host has it").sentence().contains("another host has it already"));
+    assert_eq!(shown(), before);
+}
+
+#[test]
 fn a_file_has_addresses_in_the_order_in_which_they_are_given() {
     for (manage, file) in hosts() {
         let host = Host::new();

@@ -6,10 +6,11 @@ VENV       := target/venv
 PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs guests kernels versions sanity assembled collection modules
+.PHONY: help demo demo-lvs test test-all lint unit fuzz-seconds aarch64 fuzz bench molecule persistence ipvs guests kernels versions examples sanity assembled collection modules
 
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
+	@echo 'make demo-lvs    a whole LVS on guests: requests served while a real server is drained'
 	@echo 'make test        what every change needs, in about a quarter of an hour; lab/tiers lists it'
 	@echo 'make test-all    all tests: more kernels, versions, boots and faults'
 	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
@@ -21,15 +22,23 @@ demo: assembled $(VENV)/ansible
 	lab/need.sh ip=iproute2 nsenter=util-linux ping=iputils-ping
 	playbooks/demo.sh
 
+# A whole LVS on guests with IPVS, from an inventory to requests that are served while a real server is drained.
+demo-lvs: assembled $(VENV)/ansible
+	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client
+	lab/guest need
+	playbooks/demo_lvs.sh
+
 # What all stages need is made first: so they find it READY.
 test test-all: collection $(VENV)/molecule $(VENV)/pytest
 	lab/stages $(if $(filter test-all,$@),all,test)
 
-lint:
+lint: $(VENV)/ansible
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	lab/need.sh shellcheck=shellcheck git=git
 	git grep --files-with-matches --extended-regexp --null '^(#!.*(bash|/sh)$$|# shellcheck shell=)' | xargs --null shellcheck --severity=warning
+	$(VENV)/bin/python collection/schema.py --check
+	collection/provenance.py list | diff lib/src/ansible/licenses.txt -
 
 # What only root can try is marked as ignored, with this reason, and root tries it.
 unit: assembled $(VENV)/pytest
@@ -59,10 +68,10 @@ fuzz-seconds:
 
 bench: assembled $(VENV)/bench
 	lab/need.sh hyperfine=hyperfine sysctl=procps ip=iproute2 unshare=util-linux ssh=openssh-client sshd=openssh-server
-	modules/bench.sh
 ifeq ($(shell id -u),0)
-	lab/bench/run.py $(VENV)
+	status=0; modules/bench.sh || status=1; lab/bench/run.py $(VENV) || status=1; exit $$status
 else
+	modules/bench.sh
 	@echo 'ignored: the benchmark over SSH (its host has several users, which only root can make)'
 endif
 
@@ -104,14 +113,10 @@ guests: modules
 	    -- --test-threads=1; \
 	else echo 'ignored: $(or $(SUITE),all suites for guests) (no guests of QEMU can be made here, as said above)'; fi
 
-# What takes minutes of a guest: a thousand services, and a real boot with a table.
+# What needs IPVS on each of Debian's kernels, a thousand services, and a real boot with a table: tens of minutes.
 kernels: modules
 ifeq ($(shell id -u),0)
-	lab/guest need
-	cargo test --locked --target x86_64-unknown-linux-musl --package lvs-host \
-	    --config "target.x86_64-unknown-linux-musl.runner = ['$(CURDIR)/lab/guest', 'run']" \
-	    --test virtual_service_faults -- --ignored --nocapture --test-threads=1
-	lab/guest_boots
+	lab/kernels
 else
 	@echo 'ignored: make kernels (the host that boots has several users, which only root can make)'
 endif
@@ -123,6 +128,15 @@ ifeq ($(shell id -u),0)
 	collection/tests/versions.sh $(ANSIBLE)
 else
 	@echo 'ignored: the collection on several versions of Ansible (its hosts have several users, which only root can make)'
+endif
+
+# The examples of the pages that need IPVS, in a guest.
+examples: assembled $(VENV)/ansible
+ifeq ($(shell id -u),0)
+	if lab/guest need; then collection/tests/guest.sh; \
+	else echo 'ignored: the examples that need IPVS (no guests of QEMU can be made here, as said above)'; fi
+else
+	@echo 'ignored: the examples that need IPVS (their hosts have several users, which only root can make)'
 endif
 
 sanity: collection

@@ -10,19 +10,24 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
+import provenance
+
 HERE = Path(__file__).resolve().parent
-SKIPPED = {'__pycache__', 'assemble.py', 'repack.py', 'tests'}
+SKIPPED = {'__pycache__', 'assemble.py', 'provenance.py', 'repack.py', 'schema.py', 'tests'}
 
 
 def main():
     options = parse()
     files = sources()
     files.update(group(files))
-    files.update(binaries(options.modules))
+    parts = provenance.parts()
+    files[Path('NOTICES.txt')] = (provenance.notices(parts).encode(), 0o644)
+    files.update(binaries(options.modules, parts))
     write(options.out, files)
     print(f'{options.out}:', *sorted(path.name for path in files if path.parts[:2] == ('plugins', 'bin') and path.suffix != '.json'))
 
@@ -69,8 +74,8 @@ def group(files):
     return {path: (content + '\n'.join(lines).encode() + b'\n', mode)}
 
 
-def binaries(modules):
-    """Returns one binary a module and architecture, and the list of them that the action plugins read."""
+def binaries(modules, parts):
+    """Returns one binary a module and architecture, each with the bill of what is in it, and the list that the action plugins read."""
     files, manifest = {}, {}
     for directory in modules:
         arch = directory.name.removeprefix('modules-')
@@ -79,10 +84,24 @@ def binaries(modules):
             if not path.is_file():
                 sys.exit(f'there is no {path}: build the modules for {arch} first')
             content = path.read_bytes()
+            bill = as_json(provenance.bill(parts, f'{name}-{arch}', version(), content))
             files[Path('plugins', 'bin', f'{name}-{arch}')] = (content, 0o755)
-            manifest[f'{name}-{arch}'] = {'sha256': hashlib.sha256(content).hexdigest(), 'size': len(content)}
-    files[Path('plugins', 'bin', 'MANIFEST.json')] = (json.dumps(manifest, indent=2, sort_keys=True).encode() + b'\n', 0o644)
+            files[Path('plugins', 'bin', f'{name}-{arch}.cdx.json')] = (bill, 0o644)
+            manifest[f'{name}-{arch}'] = {'sha256': sha256(content), 'size': len(content), 'sbom_sha256': sha256(bill)}
+    files[Path('plugins', 'bin', 'MANIFEST.json')] = (as_json(manifest), 0o644)
     return files
+
+
+def version():
+    return re.search(r'(?m)^version: (.*)$', (HERE / 'galaxy.yml').read_text())[1]
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def as_json(value):
+    return json.dumps(value, indent=2, sort_keys=True).encode() + b'\n'
 
 
 def write(out, files):

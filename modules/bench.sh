@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Times the modules beside other tools, in one run on one throw-away host, as whole processes; called by `make bench`.
-# Absolute times depend on the machine and on what else it does: the ratios count.
+# Absolute times depend on the machine and on what else it does: the ratios count. Exits with 1 if one is not as promised, and says which.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,22 +18,27 @@ build_nothing() {
         --target "$(rustc -vV | sed -n 's/^host: //p' | sed 's/gnu$/musl/')" -o "$dir/nothing" "$dir/nothing.rs"
 }
 
-# Prints the median of each command's wall, user and system time in milliseconds, and its wall time over the first's.
+# Times commands one after the other, and shows what came of it.
 compare() {
-    hyperfine --shell=none --ignore-failure --warmup 20 --runs "$runs" --export-json "$dir/result.json" "$@" >/dev/null 2>"$dir/log" || cat "$dir/log"
-    show_results
+    measure --warmup 20 "$@"
 }
 
-show_results() {
-    python3 - "$dir/result.json" <<'END'
-import json, sys
-results = json.load(open(sys.argv[1]))['results']
-for result in results:
-    ratio = result['median'] / results[0]['median']
-    name = ' '.join(word.split('/')[-1] for word in result['command'].split())
-    print(f"  {result['median'] * 1e3:8.2f} ms wall  {result['user'] * 1e3:6.2f} user  {result['system'] * 1e3:6.2f} system"
-          f"  {ratio:6.2f} x  {name}")
-END
+# What is added must go again between two runs; hyperfine's --prepare does that and is not timed.
+compare_prepared() {
+    measure --warmup 2 "$@"
+}
+
+measure() {
+    hyperfine --shell=none --runs "$runs" --export-json "$dir/result.json" "$@" >/dev/null 2>"$dir/log" || {
+        cat "$dir/log" >&2
+        exit 1
+    }
+    lab/bench/compare.py "$dir/result.json"
+}
+
+# Says whether the last comparison has, of two commands, named by their places from 0 on, the first take so many times as long as the second.
+promise() {
+    lab/bench/compare.py "$dir/result.json" "$@" 2>>"$dir/broken" || is_broken=1
 }
 
 one_parameter() {
@@ -63,6 +68,7 @@ END
     "$sysctl" <"$dir/set0" >/dev/null
     printf '\n500 parameters that are right already, checked in the kernel and in the file, in one task\n'
     compare "$dir/nothing" "$sysctl $dir/check" "sysctl -p $dir/p0"
+    promise '500 parameters checked, of sysctl -p' 1.0 1 2
     printf '\n500 parameters changed in the kernel and in the file, in one task, there and back\n'
     cat >"$dir/toggle" <<END
 #!/bin/sh
@@ -72,12 +78,7 @@ END
     printf '#!/bin/sh\nsysctl -q -p %s\nsysctl -q -p %s\n' "$dir/p1" "$dir/p0" >"$dir/toggle-procps"
     chmod +x "$dir"/toggle*
     compare "$dir/toggle" "$dir/toggle-procps"
-}
-
-# What is added must go again between two runs; hyperfine's --prepare does that and is not timed.
-compare_prepared() {
-    hyperfine --shell=none --warmup 2 --runs "$runs" --export-json "$dir/result.json" "$@" >/dev/null 2>"$dir/log" || cat "$dir/log"
-    show_results
+    promise '500 parameters changed in kernel and file, of what procps takes for the kernel alone' 2.5 0 1
 }
 
 one_alias() {
@@ -87,9 +88,11 @@ one_alias() {
     printf '\nOne alias added\n'
     compare_prepared --prepare 'ip address flush dev v0' "ip address add 192.0.2.10/32 dev v0 label v0:1" \
         --prepare 'ip address flush dev v0' "$alias $dir/add"
+    promise 'one alias added, of ip address add' 1.0 1 0
     printf '\nOne alias that is there, while another interface has 10,000\n'
     python3 -c 'for n in range(10000): print(f"address add 10.{n // 250}.{n % 250}.1/32 dev lo")' | ip -batch -
     compare "ip -4 address show dev v0" "$alias $dir/add"
+    promise 'one alias checked beside 10,000 others, of ip address show' 1.0 1 0
     ip address flush dev lo 2>/dev/null || true
 }
 
@@ -105,12 +108,17 @@ for act in 'add', 'del':
 END
     printf '\n10,000 aliases added in one task\n'
     compare_prepared --prepare "$alias $dir/absent" "ip -batch $dir/batch-add" --prepare "$alias $dir/absent" "$alias $dir/present"
+    promise '10,000 aliases added, of ip -batch' 1.1 1 0
     printf '\n10,000 aliases that are there, checked\n'
-    compare "ip -oneline -4 address show dev lo" "ip -force -batch $dir/batch-add" "$alias $dir/present"
+    # ip fails, as each is there.
+    compare --ignore-failure "ip -oneline -4 address show dev lo" "ip -force -batch $dir/batch-add" "$alias $dir/present"
+    promise '10,000 aliases checked, of ip -force -batch' 1.0 2 1
     printf '\n10,000 aliases removed in one task\n'
     compare_prepared --prepare "$alias $dir/present" "ip -batch $dir/batch-del" --prepare "$alias $dir/present" "$alias $dir/absent"
+    promise '10,000 aliases removed, of ip -batch' 1.15 1 0
 }
 
+is_broken=''
 build_nothing
 runs=${RUNS:-200}
 one_parameter
@@ -119,3 +127,7 @@ runs=${RUNS:-50}
 many_parameters
 runs=${RUNS:-5}
 many_aliases
+[[ -z $is_broken ]] || {
+    cat "$dir/broken" >&2
+    exit 1
+}

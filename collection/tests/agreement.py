@@ -1,4 +1,4 @@
-"""Looks whether each module takes what its page says and nothing else: collection/tests/agreement.py DIRECTORY-OF-BINARIES"""
+"""Looks whether each module takes what its page and its schema say, and nothing else: collection/tests/agreement.py DIRECTORY-OF-BINARIES"""
 
 import json
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 MODULES = Path(__file__).parent.parent / 'plugins' / 'modules'
@@ -40,12 +41,30 @@ def complaints(binary, options, task=lambda options: options, path=''):
                                   f"{path}{name}{'[0]' if many else ''}.")
 
 
+def schema_complaints(binary, page):
+    """Yields the examples that the schema of a binary refuses, and the wrong types that it takes."""
+    schema = json.loads(subprocess.run([binary, '--schema'], capture_output=True, check=True).stdout)
+    validator = jsonschema.Draft202012Validator(schema)
+    options = yaml.safe_load(page['DOCUMENTATION'])['options']
+    for task in yaml.safe_load(page['EXAMPLES']):
+        # As Ansible makes a list of a word.
+        arguments = {name: value.split(',') if options[name]['type'] == 'list' and isinstance(value, str) else value
+                     for name, value in task[schema['title']].items()}
+        # What a template becomes is for the task to say.
+        if '{{' not in str(arguments):
+            yield from (f'the schema refuses the example {task["name"]!r}: {error.message}' for error in validator.iter_errors(arguments))
+    for name, option in options.items():
+        if option['type'] != 'raw' and not any(name in error.path for error in validator.iter_errors({name: WRONG[option['type']]})):
+            yield f'the schema takes {name} of another type than {option["type"]}'
+
+
 def main(directory):
     failed = False
-    for page in sorted(MODULES.glob('*.py')):
-        documentation = yaml.safe_load(runpy.run_path(page)['DOCUMENTATION'])
-        for complaint in complaints(Path(directory, page.stem), documentation['options']):
-            print(f'{page.stem}: {complaint}', file=sys.stderr)
+    for path in sorted(MODULES.glob('*.py')):
+        page, binary = runpy.run_path(path), Path(directory, path.stem)
+        options = yaml.safe_load(page['DOCUMENTATION'])['options']
+        for complaint in (*complaints(binary, options), *schema_complaints(binary, page)):
+            print(f'{path.stem}: {complaint}', file=sys.stderr)
             failed = True
     sys.exit(failed)
 

@@ -1,4 +1,8 @@
-"""Prints a play of the examples of every module's page: each is checked, done and repeated, and must change something once."""
+"""Prints a play of the examples of every module's page: each is checked, done and repeated, and must change something once.
+
+examples.py           those that any host can try
+examples.py ipvs      those that need a kernel with IPVS, which the host may change
+"""
 
 import json
 import runpy
@@ -34,16 +38,28 @@ MANAGED = {'name': 'Have ifupdown manage eth0', 'ansible.builtin.raw': (
 # Their examples change the kernel of the machine here, or need IPVS in it.
 KERNEL = ('ipvs', 'kernel_module', 'virtual_service')
 
+# What has to be on a host before an example.
+BEFORE = {
+    'Have room for many connections': (
+        'ipvsadm --stop-daemon master; ipvsadm -C; for module in $(lsmod | sed -n "s/^\\(ip_vs[a-z_]*\\) .*/\\1/p"); do rmmod $module; done;'
+        ' rm -f /etc/modules-load.d/*; ! lsmod | grep ip_vs'),
+    'Take no packets of GRE any more': 'modprobe ip_gre',
+    'Have a service now and after a boot': 'mkdir -p /run/systemd/system /etc/systemd/system/sysinit.target.wants /etc/modules-load.d',
+}
+
+
+def prepared(example):
+    command = BEFORE.get(example['name'])
+    return [{'name': f"{example['name']} (before it)", 'ansible.builtin.raw': command}] if command else []
+
 
 def main():
-    paths = sorted(MODULES.glob('*.py'))
-    if not Path('/proc/net/ip_vs').exists():
-        print(f'ignored: the examples of {" and ".join(KERNEL)} (this kernel has no IPVS)', file=sys.stderr)
-        paths = [path for path in paths if path.stem not in KERNEL]
+    of_kernel = sys.argv[1:] == ['ipvs']
+    paths = [path for path in sorted(MODULES.glob('*.py')) if (path.stem in KERNEL) == of_kernel]
     pages = [runpy.run_path(path) for path in paths]
     examples = [example for page in pages for example in yaml.safe_load(page['EXAMPLES'])]
     print(json.dumps([{'hosts': 'all', 'gather_facts': False, 'tasks': [
-        MANAGED, *(task for example in examples for task in tasks(example))]}]))
+        *([] if of_kernel else [MANAGED]), *(task for example in examples for task in [*prepared(example), *tasks(example)])]}]))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 //! Ansible names a file of JSON as the first argument. By hand, and from the collection's action plugin, that argument is
 //! the JSON itself, or the JSON comes on standard input. The answer is one JSON object on standard output and nothing else.
 
+mod by_hand;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod scalar;
@@ -27,17 +28,18 @@ pub use scalar::{Flag, Number, Presence, Text};
 use crate::engine::{self, has_begun_to_write};
 use crate::resource::{Item, Layer, Mode, Plan, Report, Resource, Task};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// Whether the task has `no_log`, which a panic must heed as well.
 static NO_LOG: AtomicBool = AtomicBool::new(false);
 
-/// Runs the module `name` on the arguments of this process; returns the exit status, 0 for success and 1 for failure.
-pub fn run<T: Task>(name: &str) -> ExitCode {
+/// Runs the module `name` on the arguments of this process, which `schema` describes; returns the exit status, 0 for success and 1
+/// for failure.
+pub fn run<T: Task>(name: &str, schema: &str) -> ExitCode {
     answer_on_panic(name);
     let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.peek().is_some_and(|argument| argument == "--version") {
-        return say(format!("{name} (lvs.host) {}", env!("CARGO_PKG_VERSION")));
+    if let Some(told) = arguments.peek().and_then(|question| by_hand::told(question, name, schema)) {
+        return say(told);
     }
     // The log of a boot is no place for all that was found and done.
     let is_brief = arguments.next_if(|argument| argument == "--brief").is_some();
@@ -177,7 +179,7 @@ fn complaint(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
 fn success<R: Resource>(resource: &R, report: &Report<R>, wishes: &Wishes) -> Value {
     let mut answer = json!({
         "changed": !report.plan.is_empty(),
-        "changes": changes(&report.plan),
+        "changes": entries(&report.plan),
     });
     for (key, value) in resource.remarks(report) {
         answer[key] = value;
@@ -197,7 +199,7 @@ fn failure(error: &Error) -> Value {
 }
 
 /// Returns the plan as JSON: each entry's layer and what tells it there, beside what was there and what is there.
-fn changes<R: Resource>(plan: &Plan<R>) -> Value {
+fn entries<R: Resource>(plan: &Plan<R>) -> Value {
     plan.iter()
         .map(|(item, change)| {
             let mut entry = json!({"item": item.key, "before": change.before, "after": change.after});
@@ -222,8 +224,7 @@ struct Place {
 /// Returns the diff in Ansible's form: each place that changes, with all that the task saw there as context.
 fn diff<R: Resource>(resource: &R, report: &Report<R>) -> Vec<Place> {
     let then = report.then();
-    let mut items: BTreeSet<&Item<R::Key>> = BTreeSet::new();
-    items.extend(report.found.keys().chain(then.keys()));
+    let items: BTreeSet<&Item<R::Key>> = gathered(report.found.keys().chain(then.keys()));
     let mut places: Vec<Place> = Vec::new();
     for item in items {
         for (value, is_new) in [(report.found.get(item), false), (then.get(item), true)] {

@@ -42,6 +42,7 @@ pub fn apply<R: Resource>(resource: &mut R) -> Result<Report<R>> {
     if !report.plan.is_empty() {
         report.warnings.extend(resource.finish(&report.plan));
     }
+    report.warnings.extend(resource.lock().into_iter().flat_map(|lock| lock.warnings().to_vec()));
     Ok(report)
 }
 
@@ -194,9 +195,9 @@ fn in_force<'a, R: Resource + 'a>(
             Layer::File(file) => format!("{line} in {}", file.display()),
         })
     };
-    let mut lines: Vec<String> = items.filter_map(line).collect();
     let is_mentioned = |line: &String| line.split(' ').next().is_some_and(|name| cause.contains(name));
-    lines.sort_by_key(|line| !is_mentioned(line));
+    let (mut lines, others): (Vec<String>, Vec<String>) = items.filter_map(line).partition(is_mentioned);
+    lines.extend(others);
     match lines.len() {
         0 => String::new(),
         n if n > SHOWN => format!(", in force are {} and {} more", lines[..SHOWN].join(", "), n - SHOWN),

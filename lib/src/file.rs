@@ -5,6 +5,7 @@
 mod draft;
 mod link;
 mod lock;
+mod opened;
 mod place;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ use draft::Draft;
 pub(crate) use link::{link, set_link};
 pub use lock::Lock;
 pub(crate) use lock::{Notes, held};
+pub use opened::Opened;
 pub(crate) use place::{Owners, Place};
 
 /// The mode of a new file that everybody may read.
@@ -38,7 +40,7 @@ const ACL: &str = "system.posix_acl_access";
 /// Returns the content of a file that runs replace, nothing if there is none; what is no regular file is an error, and so is
 /// a place where others could exchange it.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    Place::find(path, Owners::Ours)?.open()?.map(|file| whole(&file, path, MOST)).transpose()
+    Opened::default().read(path)
 }
 
 /// Returns the content of a file that runs replace, `most` bytes or an error, and its mode; nothing if there is none. One that another
@@ -100,17 +102,7 @@ pub(crate) fn too_large(path: &Path, most: u64) -> Error {
 /// the new, whole. Symbolic links are followed; mode, owner and extended attributes are kept; a new file gets `mode`; a
 /// missing directory is made, and removed again by a failure.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let place = Place::find(path, Owners::Ours)?;
-    let missing = place.missing();
-    place.made().and_then(|place| write(&place, content, mode)).inspect_err(|_| remove_directories(&missing))
-}
-
-fn write(place: &Place, content: &[u8], mode: u32) -> Result<()> {
-    let old = place.open()?;
-    // The person knows nothing of a draft.
-    let draft = Draft::create(place).map_err(Error::path("write", &place.path()))?;
-    let filled = draft.fill(content, old.as_ref(), mode);
-    filled.and_then(|()| draft.publish()).map_err(Error::path("write", &place.path()))
+    Opened::default().replace(path, content, mode)
 }
 
 /// Removes the file that `path` leads to, so that no power cut brings it back; that it is not there is fine.
@@ -153,7 +145,7 @@ pub fn back_up(path: &Path) -> Result<Option<PathBuf>> {
     name.push(format!(".{}.{}~", std::process::id(), now.as_millis()));
     let copy = place.beside(name);
     Draft::create(&copy)
-        .and_then(|draft| draft.fill(&content, Some(&old), MODE).and_then(|()| draft.publish()))
+        .and_then(|draft| draft.fill(&content, Some(&old), MODE).and_then(|()| draft.publish().map(drop)))
         .map_err(Error::path("back up", path))?;
     Ok(Some(copy.path()))
 }

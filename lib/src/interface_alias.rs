@@ -37,16 +37,16 @@ pub use address::{Address, Attributes, Status};
 pub use item::{Alias, Item, Key, Value};
 pub use task::Task;
 
-use crate::Result;
 use crate::file::Lock;
 use crate::netlink::Link;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
+use crate::{Result, gathered};
 use index::Index;
-use item::{Addresses, addresses};
+use item::{Addresses, addresses, by_alias};
 use kernel::Kernel;
 use options::Options;
-use persistence::Store;
+use persistence::{Files, Store};
 use purge::Purger;
 use task::missing;
 use wish::Wish;
@@ -63,6 +63,8 @@ pub struct InterfaceAlias {
     interfaces: Vec<Rc<str>>,
     /// What goes that the task does not list.
     purger: Purger,
+    /// What managers of the network left, each file read once.
+    files: Files,
     /// Where a boot finds the addresses.
     stores: Vec<Store>,
     /// What is not there yet, and is waited for: only when checking.
@@ -146,7 +148,7 @@ impl InterfaceAlias {
         if *operation == Operation::Up {
             return Ok(());
         }
-        let left = self.kernel.addresses(link)?;
+        let left = self.kernel.read(link)?;
         let goes =
             |alias: &Alias| plan.get(&Item::live(alias.clone())).is_some_and(|change| change.after.is_none());
         now.iter()
@@ -156,9 +158,8 @@ impl InterfaceAlias {
 
     fn write_kernel(&self, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
         let links = self.links()?;
-        let now: Addresses =
-            addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect();
-        let interfaces: BTreeSet<&str> = plan.items().map(Item::interface).collect();
+        let now = by_alias(addresses(now).map(|(alias, address)| (alias.clone(), address.clone())).collect());
+        let interfaces: BTreeSet<&str> = gathered(plan.items().map(Item::interface));
         for interface in interfaces {
             match links.get(interface) {
                 Some(link) => self.write_link(link, &now, plan)?,
@@ -183,11 +184,11 @@ impl Resource for InterfaceAlias {
             if operated.contains(&*link.name) {
                 state.insert(Item::link(&link.name), Value::Link(link.operation));
             }
-            let found = self.kernel.addresses(link)?.into_iter();
+            let found = self.kernel.read(link)?.into_iter();
             state.extend(found.map(|(alias, address)| (Item::live(alias), Value::Address(address))));
         }
         for store in &self.stores {
-            let stored = store.observe(&self.wishes, &state)?;
+            let stored = store.observe(&mut self.files, &self.wishes, &state)?;
             state.extend(stored);
         }
         Ok(state)
@@ -241,7 +242,7 @@ impl Resource for InterfaceAlias {
         self.kernel.review(&added(plan))?;
         warnings.extend(self.wishes.iter().filter_map(|wish| wish.expires(found, plan)));
         warnings.extend(route::review(found, plan)?);
-        warnings.extend(persistence::review(&self.stores, plan, &self.wishes, found)?);
+        warnings.extend(persistence::review(&mut self.files, &self.stores, plan, &self.wishes, found)?);
         if plan.is_empty() && self.wishes.iter().all(|wish| wish.present) {
             return Ok(warnings);
         }
@@ -254,10 +255,9 @@ impl Resource for InterfaceAlias {
     }
 
     fn remarks(&self, _report: &Report<Self>) -> Map<String, serde_json::Value> {
-        let kept: Map<_, _> =
-            self.stores.iter().map(|store| (store.interface().to_string(), store.remark())).collect();
-        let remark = self.options.persist.is_on().then(|| ("persist".into(), kept.into()));
-        remark.into_iter().collect()
+        let stores = self.stores.iter().map(|store| (store.interface().to_string(), store.remark()));
+        let kept = || gathered::<Map<_, _>, _>(stores).into();
+        gathered(self.options.persist.is_on().then(|| ("persist".into(), kept())))
     }
 
     fn finish(&mut self, plan: &Plan<Self>) -> Vec<String> {

@@ -3,6 +3,8 @@
 mod daemon;
 mod kernel;
 mod options;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 
 use std::fmt;
 

@@ -8,8 +8,8 @@ mod text;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::Result;
 use crate::root::Root;
+use crate::{Result, gathered};
 pub(crate) use service::Service;
 
 /// The main file.
@@ -50,9 +50,7 @@ pub(crate) fn owned_addresses(root: &Root) -> Result<Owned> {
 
 /// Returns the virtual services that keepalived sets and takes away; none if it has no configuration.
 pub(crate) fn services(root: &Root) -> Result<BTreeSet<Service>> {
-    let mut found = BTreeSet::new();
-    found.extend(service::listed(&text::whole(root)?));
-    Ok(found)
+    Ok(gathered(service::listed(&text::whole(root)?)))
 }
 
 #[cfg(test)]

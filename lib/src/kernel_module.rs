@@ -2,66 +2,28 @@
 //!
 //! One that is built in counts as loaded. The files are of our own, two for each module, so nothing of others is edited.
 
+mod boot;
+mod item;
 mod loader;
 mod options;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use serde::{Serialize, Serializer};
-
+pub use item::{Item, Key, Value};
 pub(crate) use loader::{is_available, load};
 pub use options::Task;
 
-use crate::file::{self, Lock};
+use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Resource, State};
 use crate::root::Root;
 use crate::{Error, Result};
+use boot::Files;
 use options::Options;
-
-/// A module or a parameter of one, in the kernel or in a file.
-pub type Item = crate::resource::Item<Key>;
-
-/// What tells an entry from the others of its layer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Key {
-    /// The module.
-    pub module: Rc<str>,
-    /// The parameter of it, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<Rc<str>>,
-}
-
-/// What an [`Item`] holds.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// The module is loaded, or a boot loads it.
-    Loaded,
-    /// The value of the parameter.
-    Set(Rc<str>),
-}
-
-/// Equal where the kernel makes no difference: it prints Y and N for a truth value (kernel/params.c).
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        let plain = |value: &Self| match value {
-            Self::Loaded => None,
-            Self::Set(text) => Some(match &**text {
-                "Y" | "y" | "true" => "1".to_owned(),
-                "N" | "n" | "false" => "0".to_owned(),
-                text => text.to_owned(),
-            }),
-        };
-        plain(self) == plain(other)
-    }
-}
-
-/// Where a boot finds which modules to load, and with which parameters.
-const DIRECTORIES: [&str; 2] = ["/etc/modules-load.d", "/etc/modprobe.d"];
 
 /// The modules of a task, on one host.
 #[derive(Debug)]
@@ -70,8 +32,7 @@ pub struct KernelModule {
     root: Root,
     /// What was loaded by this run, with what that depends on, the newest first.
     came: Vec<String>,
-    /// The directories of the files that were not there before this run.
-    missing: Vec<PathBuf>,
+    files: Files,
     /// Two runs take turns.
     lock: Option<Lock>,
 }
@@ -83,11 +44,6 @@ mod rank {
 }
 
 impl KernelModule {
-    /// Returns the files about a module that a boot reads: the list, and the parameters.
-    fn files(&self, module: &str) -> [Rc<Path>; 2] {
-        DIRECTORIES.map(|directory| self.root.at(directory).join(format!("lvs-host.{module}.conf")).into())
-    }
-
     fn parameter(&self, module: &str, parameter: &str) -> PathBuf {
         self.root.at("/sys/module").join(module).join("parameters").join(parameter)
     }
@@ -111,18 +67,6 @@ impl KernelModule {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::path("read", &path)(error)),
             }
-        }
-        Ok(())
-    }
-
-    fn observe_files(&self, module: &Rc<str>, state: &mut State<Self>) -> Result<()> {
-        let [list, parameters] = self.files(module);
-        if text(&list)?.lines().any(|line| line.trim() == &**module) {
-            state.insert(Item::stored(Key::of(module), &list), Value::Loaded);
-        }
-        for (name, value) in stored(&text(&parameters)?, module) {
-            let key = Key::parameter(module, &name);
-            state.insert(Item::stored(key, &parameters), Value::Set(value));
         }
         Ok(())
     }
@@ -215,29 +159,6 @@ impl KernelModule {
         self.came.drain(..).for_each(|name| drop(loader::unload(&name)));
         Ok(())
     }
-
-    /// Returns warnings of what brings a module back that is to be gone.
-    fn bring_back(&self) -> Vec<String> {
-        let mut files = vec![self.root.at("/etc/modules")];
-        for directory in ["/etc/modules-load.d", "/run/modules-load.d", "/usr/lib/modules-load.d"] {
-            let entries = fs::read_dir(self.root.at(directory)).into_iter().flatten().flatten();
-            files.extend(entries.map(|entry| entry.path()));
-        }
-        let mut warnings = Vec::new();
-        for module in &self.options.modules {
-            let [ours, _] = self.files(module);
-            for file in files.iter().filter(|file| ***file != *ours) {
-                let text = fs::read_to_string(file).unwrap_or_default();
-                if text.lines().any(|line| options::plain(line.trim()) == **module) {
-                    warnings.push(format!(
-                        "{} has a boot load {module} all the same; take it out there",
-                        file.display()
-                    ));
-                }
-            }
-        }
-        warnings
-    }
 }
 
 impl Resource for KernelModule {
@@ -249,7 +170,7 @@ impl Resource for KernelModule {
         for module in &self.options.modules {
             self.observe_kernel(module, &mut state)?;
             if self.options.persist {
-                self.observe_files(module, &mut state)?;
+                self.files.observe(module, &mut state)?;
             }
         }
         Ok(state)
@@ -261,7 +182,7 @@ impl Resource for KernelModule {
         }
         let mut then = now.clone();
         for module in &self.options.modules {
-            let [list, options] = self.files(module);
+            let [list, options] = self.files.of(module);
             let is_kept = self.options.persist && !self.is_built_in(module);
             then.insert(Item::kernel(Key::of(module)), Value::Loaded);
             if is_kept {
@@ -279,24 +200,10 @@ impl Resource for KernelModule {
     }
 
     fn write(&mut self, layer: &Layer, now: &State<Self>, plan: &Plan<Self>) -> Result<()> {
-        let Layer::File(path) = layer else { return self.write_kernel(plan) };
-        let mut then = BTreeMap::new();
-        for (item, value) in now.iter().filter(|(item, _)| item.is_in(path)) {
-            then.insert(&item.key, value);
+        match layer {
+            Layer::Kernel => self.write_kernel(plan),
+            Layer::File(path) => self.files.write(path, now, plan),
         }
-        for (item, change) in plan.iter() {
-            match &change.after {
-                Some(value) => then.insert(&item.key, value),
-                None => then.remove(&item.key),
-            };
-        }
-        if !then.is_empty() {
-            return file::replace(path, written(&then).as_bytes(), file::MODE);
-        }
-        file::withdraw(path)?;
-        let made = self.missing.iter().filter(|directory| path.starts_with(directory));
-        made.for_each(|directory| drop(fs::remove_dir(directory)));
-        Ok(())
     }
 
     fn show(&self, item: &Item, value: &Value) -> (String, String) {
@@ -304,14 +211,14 @@ impl Resource for KernelModule {
             Layer::Kernel => "the modules of the kernel".into(),
             Layer::File(path) => path.display().to_string(),
         };
-        (place, line(&item.key, value))
+        (place, boot::line(&item.key, value))
     }
 
     fn review(&mut self, found: &State<Self>, plan: &Plan<Self>, _mode: Mode) -> Result<Vec<String>> {
         for module in &self.options.modules {
             self.permits(module, found, plan)?;
         }
-        Ok(if self.options.present { Vec::new() } else { self.bring_back() })
+        Ok(if self.options.present { Vec::new() } else { self.files.others(&self.options.modules) })
     }
 
     fn rank(&self, item: &Item, change: &Change<Value>) -> u8 {
@@ -328,16 +235,6 @@ impl Resource for KernelModule {
     }
 }
 
-impl Key {
-    fn of(module: &Rc<str>) -> Self {
-        Self { module: module.clone(), parameter: None }
-    }
-
-    fn parameter(module: &Rc<str>, parameter: &Rc<str>) -> Self {
-        Self { module: module.clone(), parameter: Some(parameter.clone()) }
-    }
-}
-
 fn refuse(act: &str, module: &str, why: &str) -> Error {
     Error::invalid(format!("cannot {act} the module {module}: {why}"))
 }
@@ -350,57 +247,5 @@ fn unload(module: &str) -> Result<()> {
             Err(refuse("remove", module, "it is in use, as `lsmod` shows; end what uses it first"))
         }
         Err(error) => Err(Error::io("remove", format!("the module {module}"))(error)),
-    }
-}
-
-fn text(path: &Path) -> Result<String> {
-    let content = file::read(path)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&content).into_owned())
-}
-
-/// Returns the parameters that a text of modprobe.d(5) has for a module.
-fn stored(text: &str, module: &str) -> Vec<(Rc<str>, Rc<str>)> {
-    let lines =
-        text.lines().filter_map(|line| line.strip_prefix("options ")?.trim_start().strip_prefix(module));
-    let words = lines.flat_map(str::split_whitespace);
-    words.filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-/// Returns the text of a file that has these entries.
-fn written(entries: &BTreeMap<&Key, &Value>) -> String {
-    let lines = entries.iter().map(|(key, value)| line(key, value) + "\n");
-    "# Made by lvs.host.kernel_module, which replaces all of this file.\n".to_owned()
-        + &lines.collect::<String>()
-}
-
-/// Returns the line of a file that has a boot do it.
-fn line(key: &Key, value: &Value) -> String {
-    match (&key.parameter, value) {
-        (Some(parameter), value) => format!("options {} {parameter}={value}", key.module),
-        (None, _) => key.module.to_string(),
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.parameter {
-            Some(parameter) => write!(f, "the parameter {parameter} of the module {}", self.module),
-            None => write!(f, "the module {}", self.module),
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loaded => f.write_str("loaded"),
-            Self::Set(value) => value.fmt(f),
-        }
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

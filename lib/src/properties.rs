@@ -16,6 +16,8 @@ pub(crate) use run::{Arguments, Run, absent, arguments_and_files, arguments_in};
 pub use crate::ansible::properties::arguments;
 pub use crate::interface_alias::persistence::properties::{manager_detection, manager_files};
 pub use crate::interface_alias::properties::{alias_run, frames, netlink};
+pub use crate::ipvs::properties::ipvs_settings;
+pub use crate::kernel_module::properties::kernel_module_files;
 pub use crate::sysctl::properties::{sysctl_run, sysctl_text, sysctl_words};
 pub use crate::virtual_service::boot::properties::ipvs_files;
 pub use crate::virtual_service::properties::ipvs;
@@ -53,6 +55,7 @@ mod tests {
     }
 
     the_kept_inputs_hold! {
-        alias_run arguments frames ipvs ipvs_files linear_time manager_detection manager_files netlink sysctl_run sysctl_text sysctl_words
+        alias_run arguments frames ipvs ipvs_files ipvs_settings kernel_module_files linear_time manager_detection manager_files netlink
+        sysctl_run sysctl_text sysctl_words
     }
 }

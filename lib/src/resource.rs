@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::Result;
 use crate::file::Lock;
 use crate::root::Root;
+use crate::{Result, gathered};
 
 /// How far a run may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,11 +230,8 @@ impl<R: Resource> Plan<R> {
         }
     }
 
-    /// Returns the plan of these entries. What collects into a map sorts first, and each type that is sorted costs kilobytes.
     fn of(entries: impl Iterator<Item = (Item<R::Key>, Change<R::Value>)>) -> Self {
-        let mut plan = BTreeMap::new();
-        plan.extend(entries);
-        Self(plan)
+        Self(gathered(entries))
     }
 
     /// Returns whether nothing differs.

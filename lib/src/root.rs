@@ -22,6 +22,11 @@ impl Root {
         let path = path.as_ref();
         self.0.join(path.strip_prefix("/").unwrap_or(path))
     }
+
+    /// Returns `path`, which is on this host, without this directory.
+    pub fn below<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.0).unwrap_or(path)
+    }
 }
 
 /// The host that this process runs on.

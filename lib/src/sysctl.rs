@@ -12,6 +12,7 @@ mod options;
 mod patterns;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod refusal;
 mod rewritten;
 mod runtime;
 mod scope;
@@ -32,10 +33,10 @@ pub use key::Key;
 pub use text::Line;
 pub use value::Setting;
 
-use crate::file::{self, Lock};
+use crate::file::{Lock, Opened};
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 use boot::Boot;
 use options::{Options, Wish};
 use rewritten::Rewritten;
@@ -65,6 +66,8 @@ pub struct Sysctl {
     spent: Vec<Key>,
     /// What these held when they were last observed.
     contents: BTreeMap<Rc<Path>, Content>,
+    /// The files themselves.
+    opened: BTreeMap<Rc<Path>, Opened>,
     /// The files in which nothing is planned, so that nothing of them is verified.
     idle: Vec<Rc<Path>>,
     /// The files that were replaced; a second time is the way back.
@@ -109,6 +112,7 @@ impl crate::resource::Task for Task {
             boot,
             spent: Vec::new(),
             contents: BTreeMap::new(),
+            opened: BTreeMap::new(),
             idle: Vec::new(),
             rewritten: BTreeMap::new(),
             lock,
@@ -194,7 +198,8 @@ impl Sysctl {
             Some(done) => done.undo(path, &text),
             None => {
                 let before = self.contents.remove(path).unwrap_or_default().bytes;
-                let done = Rewritten::write(path, before, text, self.options.backup)?;
+                let opened = self.opened.entry(path.clone()).or_default();
+                let done = Rewritten::write(path, opened, before, text, self.options.backup)?;
                 self.rewritten.insert(path.clone(), done);
                 Ok(())
             }
@@ -222,7 +227,7 @@ impl Sysctl {
         let unchanged = |(item, value)| (item, (Some(value), Some(value)));
         let planned =
             report.plan.iter().map(|(item, change)| (item, (change.before.as_ref(), change.after.as_ref())));
-        let mut entries: BTreeMap<&Item, _> = report.found.iter().map(unchanged).collect();
+        let mut entries: BTreeMap<&Item, _> = gathered(report.found.iter().map(unchanged));
         entries.extend(planned);
         let mut settings = BTreeMap::new();
         for (item, (before, after)) in entries {
@@ -233,7 +238,7 @@ impl Sysctl {
         }
         let shown =
             |(key, (before, after)): (&Key, _)| (key.to_string(), json!({"before": before, "after": after}));
-        settings.into_iter().map(shown).collect()
+        gathered(settings.into_iter().map(shown))
     }
 }
 
@@ -248,7 +253,10 @@ impl Resource for Sysctl {
             let known = self.contents.remove(file).filter(|_| self.idle.contains(file));
             let content = match known {
                 Some(content) => content,
-                None => Content::new(file::read(file)?.unwrap_or_default()),
+                None => {
+                    let opened = self.opened.entry(file.clone()).or_default();
+                    Content::new(opened.read(file)?.unwrap_or_default())
+                }
             };
             found.extend(self.observed(file, &content.found));
             self.contents.insert(file.clone(), content);
@@ -267,7 +275,7 @@ impl Resource for Sysctl {
         // Not a second name of a switch, as that is the switch.
         let singles =
             followed.iter().map(|(key, _)| *key).filter(|key| !coupling::changes_others(key.path()));
-        let kept = self.kept(singles.collect(), &texts, now);
+        let kept = self.kept(gathered(singles), &texts, now);
         for (key, text) in followed.iter().filter(|(key, _)| !kept.contains(key)) {
             then.insert(Item::kernel((*key).clone()), Value::Set(Setting::new(key, text)));
         }

@@ -9,6 +9,7 @@ pub(crate) mod boot;
 mod caution;
 mod drain;
 mod flags;
+mod installed;
 mod ipvs;
 mod item;
 mod message;
@@ -30,8 +31,8 @@ use std::time::Instant;
 
 use serde_json::{Map, json};
 
-pub use boot::{Installed, Part};
 pub use flags::Flags;
+pub use installed::{Installed, Part};
 pub use item::{Entry, Item, Key, Value};
 pub use persistence::{Netmask, Persistence};
 pub use real_server::{Connections, Forward, RealServer};
@@ -39,10 +40,10 @@ pub use service::{Family, Ingress, Protocol, Service};
 pub use task::Task;
 pub use tunnel::Tunnel;
 
-use crate::Result;
 use crate::file::Lock;
 use crate::resource::{Change, Layer, Mode, Plan, Report, Resource, State};
 use crate::root::Root;
+use crate::{Result, gathered};
 use boot::Store;
 pub(crate) use ipvs::Ipvs as Table;
 use options::{Options, Purge, ServerState, ServiceWish};
@@ -90,8 +91,7 @@ impl VirtualService {
 
     /// Returns which services are read: those of the task, or all.
     fn read(&mut self) -> Result<BTreeSet<Ingress>> {
-        let mut read = BTreeSet::new();
-        read.extend(self.options.services.keys().copied());
+        let mut read: BTreeSet<_> = gathered(self.options.services.keys().copied());
         if self.options.purge == Purge::All {
             read.extend(self.table.services()?);
         }

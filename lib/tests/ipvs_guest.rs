@@ -7,8 +7,9 @@ mod director;
 mod host;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use director::{enter_director, ipvsadm};
+use director::{attribute, enter_director, ipvsadm};
 use host::{Run, apply_by_the_laws, fail_by_the_laws, ip, task};
 use lvs_host::ipvs::Task;
 use serde_json::{Value, json};
@@ -151,6 +152,37 @@ fn what_cannot_be_started_is_said_and_nothing_is_changed() {
             "{answer}"
         );
     }
+}
+
+/// Has the thread run before all that are not as urgent.
+fn run_at_priority(priority: &str) {
+    let thread = nix::unistd::gettid().to_string();
+    assert!(Command::new("chrt").args(["-f", "-p", priority, &thread]).status().unwrap().success());
+}
+
+#[test]
+fn a_daemon_that_has_not_run_yet_is_stopped_though_the_kernel_does_not_answer() {
+    const LIMIT: &str = "/proc/sys/kernel/sched_rt_runtime_us";
+    enter();
+    let raw = director::Raw::open();
+    let stop = ipvs(json!({"master": {"state": "absent"}}));
+    let usual = std::fs::read_to_string(LIMIT).unwrap();
+    std::fs::write(LIMIT, "-1").unwrap();
+    std::thread::scope(|scope| {
+        // The daemon is a thread of the kernel's. It gets no processor, as one is taken for seconds and the other is the test's.
+        scope.spawn(|| {
+            run_at_priority("10");
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(5) {}
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        run_at_priority("20");
+        let master = [attribute(1, &[1, 0, 0, 0]), attribute(2, b"dummy0\0"), attribute(3, &[0; 4])];
+        assert_eq!(raw.ask(9, 0, &attribute(0x8003, &master.concat())).0, 0);
+        let stopped = stop.apply().map(|report| report.plan.iter().count());
+        assert_eq!(stopped.map_err(|error| error.sentence()), Ok(1));
+    });
+    std::fs::write(LIMIT, usual).unwrap();
 }
 
 #[test]

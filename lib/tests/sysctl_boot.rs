@@ -13,7 +13,7 @@ mod boot;
 use std::collections::BTreeMap;
 use std::fs;
 
-use boot::{BUSYBOX, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with, path};
+use boot::{BUSYBOX, OPENWRT, OWN, PROCPS, Reader, SYSTEMD, applied, compare, full, host_with, path};
 use serde_json::{Value, json};
 
 /// Files that are there, then tasks, one after the other; `4.` is net.ipv4, `c.` net.ipv4.conf, `6.` net.ipv6.conf.
@@ -224,6 +224,11 @@ const NEIGHBOURS: &[Neighbour] = &[
         ("4.neigh.v0.retrans_time", "200"),
         1,
     ),
+    (BEFORE, "\nc.*.forwarding=0\n", ("4.ip_forward", "1"), ("c.all.forwarding", "0"), 2),
+    (BEFORE, "c.v?.forwarding=0\n", ("c.all.forwarding", "1"), ("c.v0.forwarding", "0"), 1),
+    (BEFORE, "6.*.disable_ipv6=0\n", ("6.all.disable_ipv6", "1"), ("6.default.disable_ipv6", "0"), 1),
+    (BEFORE, "c.*.rp_filter=2\n", ("c.default.rp_filter", "1"), ("c.v0.rp_filter", "2"), 0),
+    (AFTER, "c.*.forwarding=0\n", ("c.v0.forwarding", "1"), ("c.lo.forwarding", "0"), 0),
     (AFTER, "c.v0.forwarding=0\n", ("4.ip_forward", "1"), ("c.v0.forwarding", "0"), 0),
     (AFTER, "c.v0.rp_filter=2\n", ("c.default.rp_filter", "1"), ("c.v0.rp_filter", "2"), 0),
 ];
@@ -284,6 +289,38 @@ fn busybox_gets_the_names_that_a_pattern_matches() {
     assert!(!host.sysctl(gone.clone()).apply().unwrap().plan.is_empty());
     assert!(host.sysctl(gone).apply().unwrap().plan.is_empty());
     assert_eq!(fs::read_to_string(host.path(OWN)).unwrap(), full("c.v0.arp_announce=2\n"));
+}
+
+#[test]
+#[ignore = "needs root: a boot mounts the files of its host"]
+fn openwrt_reads_no_files_of_vendors() {
+    let files = [("etc/openwrt_release", ""), ("usr/lib/sysctl.d/90-other.conf", "4.ip_forward=0\n")];
+    let before = [("etc/sysctl.d/40-other.conf", "4.ip_forward=0\n"), (CLASSIC, "c.v0.forwarding=0\n")];
+    let host = host_with(true, &[files, before].concat());
+    let settings = json!({"net.ipv4.ip_forward": 1, "net.ipv4.conf.v0.forwarding": 1});
+    let answers = applied(&host, &[json!({"settings": settings, "sysctl_file": format!("/{OWN}")})]);
+    compare(&host, &answers, &[&OPENWRT], "OpenWrt");
+    assert_eq!(answers.warnings.len(), 1, "{:?}", answers.warnings);
+    assert!(answers.tell("net.ipv4.conf.v0.forwarding", OPENWRT.name), "{:?}", answers.warnings);
+    for directory in ["usr/lib", "run"] {
+        let file = format!("/{directory}/sysctl.d/50-lvs.conf");
+        let task = json!({"name": "net.ipv4.ip_default_ttl", "value": 65, "sysctl_file": file});
+        let told = host.sysctl(task).check().unwrap().warnings;
+        assert!(told.iter().any(|it| it.starts_with("no boot sets what")), "{directory}: {told:?}");
+    }
+}
+
+#[test]
+fn openrcs_own_boot_without_procps_is_told() {
+    let host = host_with(true, &[("etc/init.d/sysctl", "BSD_sysctl()\n{\n")]);
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": format!("/{OWN}")});
+    let told = host.sysctl(task.clone()).check().unwrap().warnings;
+    assert!(
+        matches!(&told[..], [one] if one.contains("etc/init.d/sysctl, which is OpenRC's own,")),
+        "{told:?}"
+    );
+    let host = host_with(false, &[("etc/init.d/sysctl", "BSD_sysctl()\n{\n")]);
+    assert_eq!(host.sysctl(task).check().unwrap().warnings, [""; 0], "procps reads them");
 }
 
 #[test]

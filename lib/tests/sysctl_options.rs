@@ -246,3 +246,17 @@ fn what_tuned_reads_behind_its_profile_is_told() {
     host.write("etc/tuned/tuned-main.conf", "[main]\nreapply_sysctl = 0\n");
     assert_eq!(told(), "");
 }
+
+#[test]
+fn a_boot_of_nixos_is_one_of_systemd() {
+    let host = Host::new();
+    host.write("run/current-system/systemd/lib/systemd/systemd-sysctl", "");
+    host.write("etc/sysctl.d/zz.conf", "net.ipv4.ip_default_ttl=64\n");
+    let report = host.report(json!({"name": "net.ipv4.ip_default_ttl", "value": 65}));
+    assert_eq!(host.text("etc/sysctl.d/99-lvs-host.conf"), "net.ipv4.ip_default_ttl=65\n");
+    assert!(
+        report.warnings[0].ends_with("comes last; change it there (by systemd-sysctl)"),
+        "{:?}",
+        report.warnings
+    );
+}

@@ -5,118 +5,22 @@
 
 #[path = "host/director.rs"]
 mod director;
+#[path = "virtual_service_boot/faults.rs"]
+mod faults;
 mod host;
+#[path = "virtual_service_boot/kept.rs"]
+mod kept;
+#[path = "virtual_service_boot/rules.rs"]
+mod rules;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use director::{enter_director, ipvsadm, look, restore, saved, services};
+use director::{ipvsadm, look, restore, saved, services};
+use kept::{LINK, MODULE, MODULES, PROGRAM, TASK, UNIT, boot, enter_host, everything, run, sites, web};
 use serde_json::{Value, json};
-
-const MODULE: &str = "/modules/virtual_service";
-const TASK: &str = "/etc/lvs-host/virtual_services.json";
-const UNIT: &str = "/etc/systemd/system/lvs-host-virtual-service.service";
-const LINK: &str = "/etc/systemd/system/sysinit.target.wants/lvs-host-virtual-service.service";
-const MODULES: &str = "/etc/modules-load.d/lvs-host-virtual-service.conf";
-const PROGRAM: &str = "/usr/libexec/lvs-host/boot/virtual_service";
-const RULES: &str = "/etc/ipvsadm.rules";
-
-/// Gives the test a director on a host that runs systemd, as far as its files tell, and has nothing stored.
-fn enter_host() {
-    enter_director();
-    for path in
-        ["/usr/libexec", "/etc/lvs-host", "/etc/systemd", "/etc/modules-load.d", "/etc/default", "/etc/rc2.d"]
-    {
-        let _ = fs::remove_dir_all(path);
-    }
-    let _ = fs::remove_file(RULES);
-    for path in [
-        "/run/systemd/system",
-        "/usr/libexec",
-        "/usr/local",
-        "/etc/modules-load.d",
-        "/etc/systemd/system/sysinit.target.wants",
-    ] {
-        fs::create_dir_all(path).unwrap();
-    }
-}
-
-/// Has the boot service of ipvsadm be on, as on Debian.
-fn enter_host_of_ipvsadm() {
-    enter_host();
-    for directory in ["/etc/default", "/etc/rc2.d"] {
-        fs::create_dir_all(directory).unwrap();
-    }
-    fs::write("/etc/default/ipvsadm", "# ipvsadm\nAUTO=\"true\"\nDAEMON=\"none\"\n").unwrap();
-    symlink("../init.d/ipvsadm", "/etc/rc2.d/S01ipvsadm").unwrap();
-    fs::write(RULES, "# emtpy rules file for ipvsadm\n").unwrap();
-}
-
-/// Returns what is in the places where files may be, and the table.
-fn everything() -> String {
-    let mut lines = Vec::new();
-    for path in ["/etc", "/usr/libexec", "/usr/local"] {
-        list(Path::new(path), &mut lines);
-    }
-    lines.sort();
-    lines.join("\n") + &look()
-}
-
-/// Lists a file or directory with all below it.
-fn list(path: &Path, lines: &mut Vec<String>) {
-    let Ok(meta) = path.symlink_metadata() else { return };
-    let content = match fs::read(path) {
-        Ok(content) if content == fs::read(MODULE).unwrap() => "the module".into(),
-        Ok(content) if content.len() < 9999 => String::from_utf8(content).unwrap(),
-        Ok(content) => format!("{} bytes", content.len()),
-        Err(_) => String::new(),
-    };
-    let link = fs::read_link(path).unwrap_or_default();
-    lines.push(format!("{} {:o} {} {content}", path.display(), meta.permissions().mode(), link.display()));
-    if meta.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| list(&entry.unwrap().path(), lines));
-    }
-}
-
-fn sites() -> Value {
-    json!({"persist": "auto", "services": [
-        {"address": "192.0.2.10:80", "scheduler": "sh", "flags": ["sh-fallback", "sh-port"],
-            "persistence": {"timeout": 300, "netmask": "255.255.255.0"}, "real_servers": [
-                {"address": "10.0.0.11", "forward": "dr", "weight": 3, "upper_threshold": 100, "lower_threshold": 50},
-                {"address": "10.0.0.14", "forward": "tun", "tunnel": {"type": "gue", "port": 6080, "checksum": "csum"}},
-                {"address": "10.0.0.17", "forward": "tun", "tunnel": {"type": "gre"}},
-                {"address": "2001:db8::11", "forward": "tun"}]},
-        {"address": "192.0.2.10:5060", "protocol": "udp", "persistence": {"engine": "sip"}},
-        {"address": "192.0.2.10:53", "protocol": "udp", "flags": ["ops"], "scheduler": "rr"},
-        {"address": "192.0.2.10:36412", "protocol": "sctp", "scheduler": "lc"},
-        {"fwmark": 8, "family": "ipv6", "persistence": {"prefix": 64}, "real_servers": [{"address": "2001:db8::11", "forward": "dr"}]}]})
-}
-
-fn web(options: Value) -> Value {
-    let mut task = json!({"address": "192.0.2.10:80", "persist": "auto"});
-    task.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-    task
-}
-
-/// Runs the module that is shipped; returns its answer.
-fn run(task: &Value) -> Value {
-    answer(&Command::new(MODULE).arg(task.to_string()).output().unwrap())
-}
-
-fn answer(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
-}
-
-/// Does what the unit does at a boot; returns whether it succeeded, and what the log then has.
-fn boot() -> (bool, Value) {
-    let unit = fs::read_to_string(UNIT).unwrap();
-    let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
-    (output.status.success(), answer(&output))
-}
 
 #[test]
 fn a_boot_has_the_table_that_a_task_left_and_the_last_service_takes_all_files_along() {
@@ -273,125 +177,6 @@ fn only_what_tasks_with_persist_name_is_stored_and_a_drained_weight_is_not() {
     assert_eq!(stored(), (1, json!("lc"), json!([])));
     apply(json!({"services": [], "purge": "all", "persist": "auto"}));
     assert!(!Path::new(TASK).exists() && !Path::new(PROGRAM).exists());
-}
-
-/// The calls that change files; strace(1) counts those of each kind by itself.
-const CALLS: [&str; 2] = ["renameat", "symlinkat"];
-
-/// Runs the module with a fault at one of those calls.
-fn traced(kind: &str, number: usize, fault: &str, task: &Value) -> Output {
-    let inject = format!("inject={kind}:{fault}:when={number}");
-    let trace = format!("trace={kind}");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-e", &trace, "-e", &inject, MODULE, &task.to_string()]).output().unwrap()
-}
-
-#[test]
-fn a_failure_at_any_file_puts_back_table_and_files() {
-    enter_host();
-    let empty = everything();
-    let mut gone = sites();
-    gone["state"] = json!("absent");
-    // Nothing is changed by a run that changes and fails; both ways.
-    for (start, task, least) in
-        [(None, sites(), 5), (Some(sites()), web(json!({"scheduler": "mh", "flags": []})), 1)]
-    {
-        run(&gone);
-        assert_eq!(everything(), empty);
-        start.iter().for_each(|task| drop(run(task)));
-        let before = everything();
-        let mut failures = 0;
-        for kind in CALLS {
-            for call in 1..60 {
-                let answer = answer(&traced(kind, call, "error=ENOSPC", &task));
-                if answer["failed"] != json!(true) {
-                    run(&gone);
-                    start.iter().for_each(|task| drop(run(task)));
-                    break;
-                }
-                failures += 1;
-                let now = (everything(), &answer["changed"]);
-                assert_eq!(now, (before.clone(), &json!(false)), "{kind} {call}: {answer}");
-            }
-        }
-        assert!(failures >= least, "{failures} failures are few");
-    }
-}
-
-#[test]
-fn a_run_that_is_killed_at_any_file_is_finished_by_the_next() {
-    enter_host();
-    run(&sites());
-    let after = everything();
-    let mut gone = sites();
-    gone["state"] = json!("absent");
-    let mut kills = 0;
-    for kind in CALLS {
-        for call in 1..60 {
-            run(&gone);
-            let killed = !traced(kind, call, "signal=SIGKILL", &sites()).status.success();
-            run(&sites());
-            assert_eq!(everything(), after, "{kind} {call}");
-            if !killed {
-                break;
-            }
-            kills += 1;
-        }
-    }
-    assert!(kills >= 5, "{kills} kills are few");
-}
-
-#[test]
-fn where_the_boot_service_of_ipvsadm_is_on_its_file_is_used() {
-    enter_host_of_ipvsadm();
-    let empty = everything();
-    fs::write(RULES, "# mine\n-A -f 9 -s rr\n-a -f 9 -r 10.0.0.19:0 -g\n").unwrap();
-    let first = run(&sites());
-    assert_eq!(first["persist"], json!({"manager": "ipvsadm", "file": RULES}), "{first}");
-    let text = fs::read_to_string(RULES).unwrap();
-    assert!(text.starts_with("# mine\n-A -f 9 -s rr\n-a -f 9 -r 10.0.0.19:0 -g\n"), "{text}");
-    assert!(!Path::new(UNIT).exists());
-    assert_eq!(run(&sites())["changes"], json!([]));
-    // What the boot service does (Debian's /etc/init.d/ipvsadm, load).
-    ipvsadm("-A -f 9 -s rr");
-    ipvsadm("-a -f 9 -r 10.0.0.19:0 -g");
-    let table = look();
-    ipvsadm("-C");
-    restore(
-        &text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| format!("{line}\n"))
-            .collect::<String>(),
-    );
-    assert_eq!(look(), table);
-    assert_eq!(
-        run(&sites())["changes"],
-        json!([]),
-        "flags and tunnels too, which ipvsadm does not show all of"
-    );
-    run(
-        &json!({"fwmark": 9, "real_servers": [{"address": "10.0.0.19", "state": "drained"}], "persist": "ipvsadm"}),
-    );
-    assert!(
-        fs::read_to_string(RULES).unwrap().contains("-a -f 9 -r 10.0.0.19:0 -g\n"),
-        "its weight is another time's"
-    );
-    let mut gone = sites();
-    gone["state"] = json!("absent");
-    run(&gone);
-    run(&json!({"fwmark": 9, "state": "absent", "persist": "auto"}));
-    assert_eq!(fs::read_to_string(RULES).unwrap(), "# mine\n");
-    fs::write(RULES, "# emtpy rules file for ipvsadm\n").unwrap();
-    assert_eq!(everything(), empty);
-    fs::write(RULES, "-A -t www:80\n").unwrap();
-    let said = run(&web(json!({})))["msg"].clone();
-    assert!(said.as_str().unwrap().starts_with("cannot use /etc/ipvsadm.rules: "), "{said}");
-    let said = run(&web(json!({"persist": "systemd"})))["msg"].clone();
-    assert!(
-        said.as_str().unwrap().contains("the boot service of ipvsadm is on and would take them away"),
-        "{said}"
-    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use director::{Client, enter_director, ipvsadm, look, saved, serve, served, services};
+use director::{Client, balance, enter_director, ipvsadm, look, saved, served, services};
 use lvs_host::Mode;
 use serde_json::{Value, json};
 
@@ -22,10 +22,7 @@ const B: &str = "127.0.1.2:8080";
 /// Starts the real servers a and b, and a service that sends to both.
 fn enter(scheduler: &str) {
     enter_director();
-    serve("a", A);
-    serve("b", B);
-    let servers = json!([{"address": A}, {"address": B}]);
-    apply(json!({"scheduler": scheduler, "forward": "nat", "real_servers": servers}));
+    balance(SERVICE, A, B, scheduler);
 }
 
 /// Returns a task about the service with further options.
@@ -49,8 +46,21 @@ fn connection_to_a() -> Client {
 
 #[test]
 fn no_connection_is_lost_while_everything_about_a_service_changes() {
-    enter("rr");
-    let mut long: Vec<_> = (1..=10).map(|from| Client::connect(from, SERVICE).unwrap()).collect();
+    enter_director();
+    change_everything(SERVICE, A, B, json!({"timeout": 60, "netmask": "255.255.255.0"}));
+}
+
+#[test]
+fn no_connection_of_ipv6_is_lost_either() {
+    enter_director();
+    let (a, b) = ("[2001:db8:7f::a]:8080", "[2001:db8:7f::b]:8080");
+    change_everything("[2001:db8::10]:80", a, b, json!({"timeout": 60, "prefix": 64}));
+}
+
+/// Changes a service and its real servers while 10 connections last and clients come.
+fn change_everything(service: &str, a: &str, b: &str, persistence: Value) {
+    balance(service, a, b, "rr");
+    let mut long: Vec<_> = (1..=10).map(|from| Client::connect(from, service).unwrap()).collect();
     let (done, requests) = (AtomicBool::new(false), AtomicU32::new(0));
     let (current, failures) = (Mutex::new(String::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -60,7 +70,7 @@ fn no_connection_is_lost_while_everything_about_a_service_changes() {
                     return;
                 }
                 let before = current.lock().unwrap().clone();
-                let outcome = Client::connect(from, SERVICE).map(|mut client| client.is_alive());
+                let outcome = Client::connect(from, service).map(|mut client| client.is_alive());
                 let change = format!("{before} and {}", current.lock().unwrap());
                 match outcome {
                     Ok(true) => drop(requests.fetch_add(1, Ordering::Relaxed)),
@@ -73,14 +83,16 @@ fn no_connection_is_lost_while_everything_about_a_service_changes() {
                 json!({"scheduler": "wlc"}),
                 json!({"scheduler": "sh", "flags": ["sh-port", "sh-fallback"]}),
                 json!({"scheduler": "mh", "flags": ["mh-fallback"]}),
-                json!({"persistence": {"timeout": 60, "netmask": "255.255.255.0"}}),
-                json!({"real_servers": [{"address": A, "weight": 5, "upper_threshold": 1000}]}),
+                json!({"persistence": persistence}),
+                json!({"real_servers": [{"address": a, "weight": 5, "upper_threshold": 1000}]}),
                 json!({"persistence": 0, "flags": [], "scheduler": "wrr"}),
-                json!({"real_servers": [{"address": A, "weight": 0}]}),
-                json!({"real_servers": [{"address": B, "weight": 3}, {"address": A, "weight": 1, "upper_threshold": 0}]}),
+                json!({"real_servers": [{"address": a, "weight": 0}]}),
+                json!({"real_servers": [{"address": b, "weight": 3}, {"address": a, "weight": 1, "upper_threshold": 0}]}),
             ] {
                 *current.lock().unwrap() = change.to_string();
-                assert!(!apply(change.clone()).plan.is_empty(), "{change}");
+                let mut task = change.clone();
+                task["address"] = json!(service);
+                assert!(!services(task).apply().unwrap().plan.is_empty(), "{change}");
                 *current.lock().unwrap() = "nothing".to_owned();
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -88,13 +100,14 @@ fn no_connection_is_lost_while_everything_about_a_service_changes() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(long.iter_mut().all(Client::is_alive));
-    let requests = requests.into_inner();
+    tell(requests.into_inner(), failures.into_inner().unwrap());
+}
+
+/// While the kernel changes the scheduler, a service has none for a moment (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_edit_service), and
+/// refuses new clients; nothing else may fail.
+fn tell(requests: u32, failures: Vec<String>) {
     eprintln!("{requests} requests were answered during 32 changes, and 10 connections lived through them");
-    // While the kernel changes the scheduler, a service has none for a moment (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_edit_service), and
-    // refuses new clients.
     let (refused, lost): (Vec<_>, Vec<_>) = failures
-        .into_inner()
-        .unwrap()
         .into_iter()
         .partition(|failure| failure.contains("ConnectionRefused") && failure.contains("scheduler"));
     eprintln!("{} new clients were refused while the scheduler changed", refused.len());
@@ -279,29 +292,4 @@ fn what_lets_clients_come_to_weight_0_or_drops_them_is_warned_of() {
     apply(json!({"real_servers": [{"address": A, "weight": 0}]}));
     let said = warnings(json!({"real_servers": [{"address": A}]}));
     assert!(said[0].contains("give weight to bring it back"), "{said:?}");
-}
-
-/// What the page promises of connections is the kernel's doing: table 3.4 of our notes.
-#[test]
-fn the_kernel_keeps_connections_of_what_comes_back_in_time() {
-    enter("rr");
-    let mut client = connection_to_a();
-    let alive_after = |client: &mut Client, commands: &[&str]| {
-        commands.iter().for_each(|command| drop(ipvsadm(command)));
-        client.is_alive()
-    };
-    assert!(alive_after(&mut client, &["-e -t 192.0.2.10:80 -r 127.0.1.1:8080 -m -w 0"]), "weight 0");
-    let again = "-a -t 192.0.2.10:80 -r 127.0.1.1:8080 -m -w 1";
-    assert!(
-        alive_after(&mut client, &["-d -t 192.0.2.10:80 -r 127.0.1.1:8080", again]),
-        "removed and added again"
-    );
-    // Another service keeps the hooks of the family in place.
-    let anew = ["-A -t 192.0.2.10:81", "-D -t 192.0.2.10:80", "-A -t 192.0.2.10:80 -s wlc", again];
-    assert!(alive_after(&mut client, &anew), "the service made anew");
-    std::fs::write("/proc/sys/net/ipv4/vs/expire_nodest_conn", "1").unwrap();
-    ipvsadm("-d -t 192.0.2.10:80 -r 127.0.1.1:8080");
-    assert!(!client.is_alive());
-    ipvsadm(again);
-    assert!(!client.is_alive(), "expire_nodest_conn is for ever");
 }

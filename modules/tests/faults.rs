@@ -178,12 +178,16 @@ fn a_run_waits_for_another_that_holds_the_lock_and_goes_on_when_that_ends() {
     Seen::reset();
     let lock = lvs_host::file::Lock::on("sysctl").unwrap();
     let mut run = Command::new(SYSCTL).arg(task().task).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // It tells of one that keeps it for more than ten seconds.
+    std::thread::sleep(std::time::Duration::from_millis(10_500));
     assert!(run.try_wait().unwrap().is_none(), "it waits");
     assert_eq!(Seen::now(), Seen::before());
     drop(lock);
     let answer: Value = serde_json::from_slice(&run.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(answer["changed"], json!(true), "{answer}");
+    let told = answer["warnings"][0].as_str().unwrap();
+    let holder = format!("this run waited for process {} (", std::process::id());
+    assert!(told.starts_with(&holder) && told.contains("the lock /run/lvs-host/sysctl"), "{told}");
     assert_eq!(Seen::now(), Seen::after());
 }
 

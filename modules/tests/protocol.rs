@@ -91,6 +91,23 @@ fn the_version_is_told() {
 }
 
 #[test]
+fn a_person_who_asks_is_told_the_options_and_the_licenses() {
+    let said = |question: &str| {
+        let output = run(Command::new(SYSCTL).arg(question), "");
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let schema: Value = serde_json::from_str(&said("--schema")).unwrap();
+    let help = said("--help");
+    for (option, described) in schema["properties"].as_object().unwrap() {
+        assert!(help.contains(&format!("\n  {option}")), "{help}");
+        assert!(help.contains(described["description"].as_str().unwrap().lines().next().unwrap()), "{help}");
+    }
+    assert!(help.contains("state, one of absent, present, read (by default present)"), "{help}");
+    assert!(said("--licenses").contains("\nserde 1."));
+}
+
+#[test]
 fn a_task_is_predicted_done_and_then_left_alone() {
     enter_host();
     let file = "/etc/sysctl.d/50-protocol-test.conf";
@@ -356,4 +373,24 @@ fn the_address_that_the_connection_came_in_on_is_never_purged() {
         left.contains("192.0.2.2/24") && left.contains("192.0.2.9/24") && !left.contains("192.0.2.1/24"),
         "{left}"
     );
+}
+
+/// As `lib/src/ansible.rs` writes them for every module; here they are read of two.
+#[test]
+fn what_changes_has_the_same_keys_in_every_module() {
+    enter_host();
+    let task = json!({"name": "net.ipv4.ip_forward", "value": 1, "sysctl_file": "/etc/sysctl.d/a.conf"});
+    let parameter = succeed(SYSCTL, &task);
+    let alias = succeed(ALIAS, &json!({"name": "v0", "address": "192.0.2.10/32"}));
+    let keys = |change: &Value| change.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let changes = [
+        &parameter["changes"][0],
+        &alias["changes"][0],
+        parameter["changes"].as_array().unwrap().last().unwrap(),
+    ];
+    let [kernel, address, file] = changes.map(keys);
+    assert_eq!(kernel, ["after", "before", "item", "layer"]);
+    assert_eq!(address, kernel);
+    assert_eq!(file, ["after", "before", "file", "item", "layer"]);
+    assert_eq!(changes.map(|change| change["layer"].clone()), ["kernel", "kernel", "file"]);
 }

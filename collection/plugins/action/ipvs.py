@@ -12,5 +12,6 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 class ActionModule(Runner):
     BINARY = 'ipvs'
+    ANSWERS = documented(ipvs.RETURN)
     ARGUMENTS = Arguments(ipvs.DOCUMENTATION, required_one_of=[('timeouts', 'master', 'backup')])
     ANSWERS = documented(ipvs.RETURN)

@@ -12,5 +12,6 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 class ActionModule(Runner):
     BINARY = 'kernel_module'
+    ANSWERS = documented(kernel_module.RETURN)
     ARGUMENTS = Arguments(kernel_module.DOCUMENTATION)
     ANSWERS = documented(kernel_module.RETURN)

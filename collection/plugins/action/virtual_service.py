@@ -12,5 +12,6 @@ from ansible_collections.lvs.host.plugins.plugin_utils.runner import Runner
 
 class ActionModule(Runner):
     BINARY = 'virtual_service'
+    ANSWERS = documented(virtual_service.RETURN)
     ARGUMENTS = Arguments(virtual_service.DOCUMENTATION, mutually_exclusive=[('address', 'fwmark'), ('port', 'fwmark'), ('protocol', 'fwmark')])
     ANSWERS = documented(virtual_service.RETURN)

@@ -25,7 +25,7 @@ survey() {
     # shellcheck disable=SC3013 # every sh of a target has it: dash, bash, BusyBox, ksh
     [ "$up" -ef / ] || return
     # shellcheck disable=SC2046,SC2086 # words
-    set -- $(ls -dln $above $up ${1:+"./$1"} /proc/self/. 2>/dev/null)
+    set -- $(exec ls -dln $above $up ${1:+"./$1"} /proc/self/. 2>/dev/null)
     [ $# -gt 9 ] || return
     eval "me=\${$(($# - 6))} group=\${$(($# - 5))}"
     mode='' below=$me path=$PWD

@@ -80,14 +80,14 @@ def test_a_mark_counts_with_the_word_of_the_run_only():
 @pytest.mark.parametrize('noise', ['x' * 30_000_000, '{\n' * 10_000_000, f'LVS-HOST-RUN {WORD}\n' * 700_000, 'LVS-HOST-MISS ' * 2_000_000],
                          ids=['one line', 'many lines', 'marks', 'other marks'])
 def test_megabytes_of_noise_take_a_moment_and_are_cut(noise):
-    start = time.monotonic()
+    start = time.process_time()  # what else the machine does is not in it
     for seen in (run(OK, before=noise + '\n'), run(noise), output(noise, 1, noise)):
         answer(seen)
         assert len(seen.describe()) < 30_000
         assert sum(map(len, map(str, seen.details().values()))) < 30_000
         for mark in ('MISS', 'FAIL', 'NOTE'):
             seen.said(mark)
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_what_a_terminal_would_obey_is_shown():

@@ -107,17 +107,19 @@ def test_in_a_directory_for_all_no_name_can_be_taken_ahead(shell, place):
     if not child:
         os.setresuid(OTHER, OTHER, OTHER)
         signal.alarm(60)
+        names = set()
         while True:
-            # What appears there is moved away and replaced; the sticky bit forbids it.
-            for name in os.listdir(place):
-                try:
-                    os.rename(place / name, place / 'stolen')
-                    os.symlink('/etc', place / name)
-                except OSError:
-                    pass
+            # What appears there is moved away and replaced; the sticky bit forbids it. And a name that was there is taken for the next time.
+            names.update(os.listdir(place))
+            for name in names:
+                for act in (lambda path: os.rename(path, place / 'stolen'), lambda path: os.symlink('/etc', path)):
+                    try:
+                        act(place / name)
+                    except OSError:
+                        pass
     try:
         said = [run(shell, install('/nowhere', [place]), upload()) for unused in range(ROUNDS)]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    assert all(STARTED in text for text in said) and not os.listdir(place)
+    assert all(STARTED in text for text in said) and all(path.lstat().st_uid == OTHER for path in place.iterdir())

@@ -70,16 +70,18 @@ impl<'a> Draft<'a> {
         self.file.set_permissions(meta.permissions())
     }
 
-    /// Gives the file its name, for good; a new one that the disk may not have is taken away again.
-    pub(super) fn publish(self) -> io::Result<()> {
+    /// Gives the file its name, for good; a new one that the disk may not have is taken away again. Returns the file, which no more is
+    /// locked, if it can stay open.
+    pub(super) fn publish(self) -> io::Result<Option<File>> {
         let name = self.place.name().as_os_str();
         renameat(&self.directory, self.name.as_str(), &self.directory, name)?;
         fsync(&self.directory).map_err(|errno| {
             if !self.place.is_there() {
                 let _ = self.place.remove();
             }
-            errno.into()
-        })
+            io::Error::from(errno)
+        })?;
+        Ok(self.file.unlock().and_then(|()| self.file.try_clone()).ok())
     }
 }
 

@@ -15,9 +15,20 @@ use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
 
 use crate::{Error, Result};
 
-/// How long a run waits for others that hold the lock. One that looks for a conflict of addresses takes some 3 seconds, and dozens of them
-/// may be before this one, when as many hosts delegate a task to the same.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a run waits for others that hold the lock.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// One that holds it for so long is told.
+    told: Duration,
+    /// One that holds it for so long is waited for no more: none of ours takes that long.
+    one: Duration,
+    /// All together are waited for so long. One that looks for a conflict of addresses takes some 3 seconds, and dozens of them
+    /// may be before this one, when as many hosts delegate a task to the same.
+    all: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { told: Duration::from_secs(10), one: Duration::from_secs(60), all: Duration::from_secs(300) };
 
 /// How often it looks again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -32,17 +43,19 @@ pub struct Lock {
     room: OwnedFd,
     place: PathBuf,
     name: String,
+    /// What was told of those that held it for long.
+    told: Vec<String>,
 }
 
 impl Lock {
-    /// Returns the lock called `name`, or an error that tells who holds it if it is held for minutes.
+    /// Returns the lock called `name`, or an error that tells who holds it if it is held for too long.
     pub fn on(name: &str) -> Result<Self> {
         Self::within(name, PATIENCE)
     }
 
-    fn within(name: &str, patience: Duration) -> Result<Self> {
+    fn within(name: &str, patience: Patience) -> Result<Self> {
         let (place, room, file) = room(name)?;
-        let mut lock = Self { file, is_held: false, room, place, name: name.to_owned() };
+        let mut lock = Self { file, is_held: false, room, place, name: name.to_owned(), told: Vec::new() };
         lock.take(patience)?;
         Ok(lock)
     }
@@ -53,9 +66,14 @@ impl Lock {
         self.file.unlock().map_err(Error::path("unlock", &self.place))
     }
 
-    /// Takes it again, or returns an error that tells who holds it if it is held for minutes.
+    /// Takes it again, or returns an error that tells who holds it if it is held for too long.
     pub fn retake(&mut self) -> Result<()> {
         self.take(PATIENCE)
+    }
+
+    /// Returns warnings of those that held it for long while this run waited.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.told
     }
 
     /// Returns what a run noted that was killed while it held this lock; nothing after one that has ended.
@@ -71,21 +89,31 @@ impl Lock {
         Ok(Notes { file, place: self.place.clone() })
     }
 
-    fn take(&mut self, patience: Duration) -> Result<()> {
-        let end = Instant::now() + patience;
+    fn take(&mut self, patience: Patience) -> Result<()> {
+        let begin = Instant::now();
+        let (mut since, mut is_told) = (begin, false);
         while !self.is_held {
             match self.file.try_lock() {
                 // Whoever had it has removed the file, and others will lock the next one.
                 Ok(()) if links(&self.file) == 0 => {
                     let next = create(&self.room, &self.name);
                     self.file = next.map_err(Error::path("open", &self.place))?;
+                    (since, is_told) = (Instant::now(), false);
                 }
                 Ok(()) => self.is_held = true,
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(Error::path("lock", &self.place)(error));
                 }
-                Err(_) if Instant::now() > end => return Err(held(&self.place, &self.file)),
-                Err(_) => sleep(PAUSE),
+                Err(_) if since.elapsed() > patience.one || begin.elapsed() > patience.all => {
+                    return Err(held(&self.place, &self.file));
+                }
+                Err(_) => {
+                    if !is_told && since.elapsed() > patience.told {
+                        self.told.push(kept(&self.place, &self.file, patience.told));
+                        is_told = true;
+                    }
+                    sleep(PAUSE);
+                }
             }
         }
         Ok(())
@@ -122,13 +150,27 @@ fn links(file: &File) -> u64 {
 
 /// Returns the error about a lock on `file` that others keep.
 pub(crate) fn held(path: &Path, file: &File) -> Error {
-    let who = holder(file).unwrap_or_else(|| "a process that cannot be seen from here".into());
-    let why = format!("{who} keeps it; wait until that has ended, or end it, and try again");
+    let why = format!("{} keeps it; wait until that has ended, or end it, and try again", holder(file));
     Error::path("lock", path)(io::Error::new(io::ErrorKind::TimedOut, why))
 }
 
-/// Returns the process that has a lock on `file`, by /proc/locks (proc_locks(5)).
-fn holder(file: &File) -> Option<String> {
+/// Returns the warning of a lock on `file` for which this run has waited so long already.
+fn kept(path: &Path, file: &File, waited: Duration) -> String {
+    format!(
+        "this run waited for {}, which kept the lock {} for more than {} s; look what that does there",
+        holder(file),
+        path.display(),
+        waited.as_secs()
+    )
+}
+
+/// Returns the process that has a lock on `file`, in words.
+fn holder(file: &File) -> String {
+    seen_holder(file).unwrap_or_else(|| "a process that cannot be seen from here".into())
+}
+
+/// Returns it as /proc/locks has it (proc_locks(5)).
+fn seen_holder(file: &File) -> Option<String> {
     let stat = fstat(file).ok()?;
     let inode = format!("{:02x}:{:02x}:{}", major(stat.st_dev), minor(stat.st_dev), stat.st_ino);
     let locks = read_to_string("/proc/locks").ok()?;
@@ -211,27 +253,69 @@ mod tests {
 
     use super::*;
 
+    /// Returns how long to wait for one, and for all, in milliseconds.
+    fn patience(told: u64, one: u64, all: u64) -> Patience {
+        let [told, one, all] = [told, one, all].map(Duration::from_millis);
+        Patience { told, one, all }
+    }
+
+    /// Has another process take the lock called `name`, and keep it for a while.
+    fn keep(name: &str, seconds: &str) -> std::process::Child {
+        drop(Lock::on(name).unwrap());
+        let path = format!("/run/lvs-host/{name}");
+        assert!(!Path::new(&path).exists(), "nothing is left");
+        let mut holder = Command::new("flock");
+        let holder = holder.args(["--no-fork", &path, "sleep", seconds]).stdout(Stdio::null());
+        let holder = holder.spawn().unwrap();
+        while !fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap().starts_with("sleep") {
+            sleep(Duration::from_millis(5));
+        }
+        holder
+    }
+
+    #[test]
+    fn a_lock_that_is_held_too_long_is_an_error_with_its_holder() {
+        for (one, all) in [(50, 60_000), (60_000, 50)] {
+            let mut holder = keep("told", "60");
+            let told = Lock::within("told", patience(60_000, one, all)).unwrap_err().sentence();
+            let words = format!("cannot lock /run/lvs-host/told: process {} (sleep) keeps it; ", holder.id());
+            holder.kill().unwrap();
+            holder.wait().unwrap();
+            assert!(told.starts_with(&words), "{told}");
+            Lock::within("told", patience(60_000, 5_000, 60_000)).unwrap();
+        }
+    }
+
     #[test]
     fn a_lock_that_is_held_for_long_is_told_with_its_holder() {
-        let lock = Lock::on("told").unwrap();
-        drop(lock);
-        assert!(!Path::new("/run/lvs-host/told").exists(), "nothing is left");
-        let mut holder = Command::new("flock");
-        holder.args(["--no-fork", "/run/lvs-host/told", "sleep", "60"]).stdout(Stdio::null());
-        let mut holder = holder.spawn().unwrap();
-        let mut told = String::new();
-        for _ in 0..100 {
-            if let Err(error) = Lock::within("told", Duration::from_millis(20)) {
-                told = error.sentence();
-                break;
-            }
-            sleep(Duration::from_millis(20));
-        }
-        let words = format!("cannot lock /run/lvs-host/told: process {} (", holder.id());
-        holder.kill().unwrap();
+        let mut holder = keep("long", "0.5");
+        let lock = Lock::within("long", patience(100, 60_000, 60_000)).unwrap();
+        let words = format!("this run waited for process {} (sleep), which kept the lock", holder.id());
         holder.wait().unwrap();
-        assert!(told.starts_with(&words), "{told}");
-        Lock::within("told", Duration::from_secs(5)).unwrap();
+        assert!(matches!(lock.warnings(), [told] if told.starts_with(&words)), "{:?}", lock.warnings());
+        drop(lock);
+        let mut holder = keep("long", "0.1");
+        let lock = Lock::within("long", patience(5_000, 60_000, 60_000)).unwrap();
+        holder.wait().unwrap();
+        assert!(lock.warnings().is_empty(), "{:?}", lock.warnings());
+    }
+
+    #[test]
+    fn many_that_hold_it_one_after_the_other_are_waited_for_longer_than_one() {
+        let end = Instant::now() + Duration::from_secs(2);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while Instant::now() < end {
+                        let _lock = Lock::on("row").unwrap();
+                        sleep(Duration::from_millis(100));
+                    }
+                });
+            }
+            sleep(Duration::from_millis(50));
+            let waits = (0..4).map(|_| Lock::within("row", patience(800, 1_000, 60_000)));
+            assert!(waits.map(|lock| lock.unwrap().told.len()).sum::<usize>() == 0);
+        });
     }
 
     #[test]

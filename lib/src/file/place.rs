@@ -247,6 +247,12 @@ impl Place {
         self.found.is_some()
     }
 
+    /// Returns whether what is there is `file`.
+    pub(crate) fn has(&self, file: &File) -> bool {
+        let now = file.metadata().map(|now| (now.dev(), now.ino())).ok();
+        self.found.is_some_and(|found| now == Some((found.st_dev, found.st_ino)))
+    }
+
     /// Returns the place of another name in the same directory, where nothing is yet.
     pub(crate) fn beside(self, name: OsString) -> Self {
         Self { names: vec![name], found: None, ..self }

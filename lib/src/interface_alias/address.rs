@@ -126,7 +126,7 @@ impl Address {
 
     /// Returns whether it carries `label`.
     pub(super) fn is_labelled(&self, label: &Label) -> bool {
-        self.set.label.as_deref() == Some(label.text().as_ref())
+        self.set.label.as_deref() == Some(label.whole().as_ref())
     }
 }
 

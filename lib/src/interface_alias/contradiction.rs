@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub(super) fn fit_together(wishes: Vec<Wish>) -> Result<Vec<Wish>> {
     let prefixes = prefixes(&wishes)?;
     let present = wishes.iter().filter(|wish| wish.present);
-    let labels: HashSet<&str> = present.filter_map(|wish| wish.label.as_ref().map(Label::text)).collect();
+    let labels: HashSet<&str> = present.filter_map(|wish| wish.label.as_ref().map(Label::whole)).collect();
     for wish in wishes.iter().filter(|wish| !wish.present) {
         match (wish.address, &wish.label) {
             (Some(address), _) => {
@@ -26,7 +26,7 @@ pub(super) fn fit_together(wishes: Vec<Wish>) -> Result<Vec<Wish>> {
                     return Err(both(format_args!("{address} on {}", wish.interface)));
                 }
             }
-            (None, Some(label)) if labels.contains(label.text()) => return Err(both(label)),
+            (None, Some(label)) if labels.contains(label.whole()) => return Err(both(label)),
             _ => {}
         }
     }

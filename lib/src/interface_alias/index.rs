@@ -34,7 +34,7 @@ impl<'a> Index<'a> {
     pub(super) fn of(now: &'a State<InterfaceAlias>, wishes: &'a [Wish]) -> Self {
         let labels = wishes.iter().filter_map(|wish| Some((&*wish.interface, wish.label.as_ref()?)));
         let mut by_label: HashMap<_, _> = labels
-            .map(|(interface, label)| ((interface, label.text().as_ref()), Holders::default()))
+            .map(|(interface, label)| ((interface, label.whole().as_ref()), Holders::default()))
             .collect();
         if by_label.is_empty() {
             return Self { now, by_label };
@@ -66,7 +66,7 @@ impl<'a> Index<'a> {
     }
 
     fn under_label(&self, wish: &'a Wish) -> Option<&Holders<'a>> {
-        let label = wish.label.as_ref().map_or("", Label::text);
+        let label = wish.label.as_ref().map_or("", Label::whole);
         self.by_label.get(&(&*wish.interface, OsStr::new(label)))
     }
 
@@ -117,7 +117,7 @@ impl<'a> Index<'a> {
             _ if purge != Purge::None => Ok(None),
             others => Err(Error::invalid(format!(
                 "cannot give {wanted} the label {}: {} hold it; remove all but one",
-                wish.label.as_ref().map_or("", Label::text),
+                wish.label.as_ref().map_or("", Label::whole),
                 listed(others.iter().copied().chain(own.then_some(wanted)))
             ))),
         }

@@ -108,6 +108,12 @@ impl Value {
     }
 }
 
+/// Returns those addresses, each by what tells it from others. Each place that collects into a map brings a sort of its own along, so
+/// it is one place for the thousands that a task may have.
+pub(super) fn by_alias(addresses: Vec<(Alias, Address)>) -> Addresses {
+    addresses.into_iter().collect()
+}
+
 /// Returns the addresses of interfaces among the entries of a state.
 pub(super) fn addresses(
     state: &State<InterfaceAlias>,

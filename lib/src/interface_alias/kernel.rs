@@ -12,7 +12,7 @@ use super::item::{Addresses, Alias};
 use super::message;
 use crate::file::{Lock, Notes};
 use crate::netlink::{Connection, Link, Message, Operation, errno};
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// How long duplicate address detection may take (RFC 4862; the kernel's defaults make it two seconds at most).
 const DETECTION: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ impl Kernel {
     }
 
     /// Returns all addresses of an interface.
-    pub(super) fn addresses(&self, link: &Link) -> Result<Addresses> {
+    pub(super) fn read(&self, link: &Link) -> Result<Addresses> {
         let failed = || Error::io("read", format!("the addresses of {}", link.name));
         for _ in 0..TRIES {
             let answer = self.connection.ask(message::list(link.index), NLM_F_DUMP).map_err(failed())?;
@@ -90,7 +90,7 @@ impl Kernel {
         const SMALLEST: u32 = 1280;
         let refuse = |alias, why: &str| Err(Error::invalid(format!("cannot add {alias}: {why}")));
         let v6 = aliases.iter().filter(|alias| alias.address.is_ipv6());
-        let one_each: BTreeMap<_, _> = v6.map(|alias| (&alias.interface, alias)).collect();
+        let one_each: BTreeMap<_, _> = gathered(v6.map(|alias| (&alias.interface, alias)));
         for (interface, alias) in one_each {
             match self.link(interface)? {
                 Some(link) if !link.has_ipv6 && link.mtu < SMALLEST => {
@@ -112,7 +112,7 @@ impl Kernel {
     pub(super) fn add(&self, link: &Link, alias: &Alias, address: &Address) -> Result<()> {
         match self.send(link, alias, address, NLM_F_EXCL) {
             // Somebody else was faster, which is fine if it is the same.
-            Err(error) if is(&error, EEXIST) => match self.addresses(link)?.get(alias) {
+            Err(error) if is(&error, EEXIST) => match self.read(link)?.get(alias) {
                 Some(there) if there == address => Ok(()),
                 _ => Err(error),
             },
@@ -136,7 +136,7 @@ impl Kernel {
         if gone.iter().all(|(alias, address)| is_alone(alias, &address.set)) {
             return self.delete_all(link, gone);
         }
-        let now = self.addresses(link)?;
+        let now = self.read(link)?;
         let is_secondary = |alias: &Alias| now.get(alias).is_some_and(|address| address.status.secondary);
         // Secondaries before their primary: the other way round the kernel promotes one after the other, which takes minutes.
         let (mut ordered, primaries): (Vec<_>, Vec<_>) =
@@ -200,7 +200,7 @@ impl Kernel {
         let end = Instant::now() + DETECTION;
         while added.iter().any(|(alias, _)| alias.address.is_ipv6()) {
             let Some(link) = self.link(interface)? else { break };
-            let now = self.addresses(&link)?;
+            let now = self.read(&link)?;
             let failed = |alias: &Alias| now.get(alias).is_some_and(|address| address.set.dadfailed);
             // On the way back one comes again that had failed before.
             if let Some((alias, _)) = added.iter().find(|(alias, old)| failed(alias) && !old.set.dadfailed) {

@@ -70,7 +70,7 @@ impl Label {
     }
 
     /// Returns the whole label, as the kernel has it.
-    pub(super) fn text(&self) -> &str {
+    pub(super) fn whole(&self) -> &str {
         &self.0
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         ] {
             let (interface, suffix) = interface(name).unwrap();
             let found = Label::of(&interface, suffix, option).unwrap();
-            assert_eq!(found.as_ref().map(Label::text), label);
+            assert_eq!(found.as_ref().map(Label::whole), label);
         }
     }
 

@@ -11,7 +11,7 @@ use nix::libc::{
 };
 
 use super::address::{Address, Attributes, FOREVER, Status};
-use super::item::{Addresses, Alias};
+use super::item::{Addresses, Alias, by_alias};
 use crate::netlink::{Link, Message, attributes, c_string, number};
 
 /// linux/if_addr.h.
@@ -86,7 +86,7 @@ fn lifetimes(address: &Address) -> Option<Vec<u8>> {
 
 /// Returns the addresses of `link` among what the kernel lists.
 pub(super) fn read_addresses(link: &Link, messages: &[Message]) -> Addresses {
-    messages.iter().filter_map(|message| read_address(link, message)).collect()
+    by_alias(messages.iter().filter_map(|message| read_address(link, message)).collect())
 }
 
 /// Returns what the kernel says of one address; nothing for another interface's, which old kernels list as well.

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+pub(super) use files::Files;
 pub(super) use store::{Device, Store};
 
 use super::InterfaceAlias;
@@ -42,7 +43,6 @@ use crate::resource::{Plan, State};
 use crate::root::Root;
 use crate::{Error, Result};
 use brought::Known;
-use files::Files;
 use reader::Verdict;
 use store::Manager;
 
@@ -125,25 +125,30 @@ fn listed(managers: &[&Manager], conjunction: &str) -> String {
     if first.is_empty() { (*last).to_owned() } else { format!("{} {conjunction} {last}", first.join(", ")) }
 }
 
-/// Returns where each device's addresses go.
-pub(super) fn stores(root: &Root, persist: Persist, purge: Purge, devices: &[Device]) -> Result<Vec<Store>> {
+/// Returns where each device's addresses go, and what was read to find that.
+pub(super) fn stores(
+    root: &Root,
+    persist: Persist,
+    purge: Purge,
+    devices: &[Device],
+) -> Result<(Files, Vec<Store>)> {
     if !persist.is_on() {
-        return Ok(Vec::new());
+        return Ok((Files::new(root), Vec::new()));
     }
     let mut stores = look(root, persist, devices);
     let end = Instant::now() + PATIENCE;
-    while stores.is_err() && Instant::now() < end && running::is_late(&Files::new(root), devices)? {
+    while stores.is_err() && Instant::now() < end && running::is_late(&mut Files::new(root), devices)? {
         sleep(PAUSE);
         stores = look(root, persist, devices);
     }
-    let stores = stores?;
+    let (files, stores) = stores?;
     if let Some(store) = stores.iter().find(|store| purge != Purge::None && store.manager.is_shared) {
         return Err(Error::invalid(format!(
             "cannot use purge with {}: its profile does not tell our addresses from yours; leave purge or persist out",
             store.manager.word
         )));
     }
-    stores.into_iter().map(Store::with_origin).collect()
+    Ok((files, stores.into_iter().map(Store::with_origin).collect::<Result<_>>()?))
 }
 
 /// How long a manager may take, after an address is there, to say that it manages the interface; what is tried without one says no
@@ -153,15 +158,15 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(any(test, fuzzing)) { 0 }
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Returns where each device's addresses go, as it is now.
-fn look(root: &Root, persist: Persist, devices: &[Device]) -> Result<Vec<Store>> {
-    let files = Rc::new(Files::new(root));
+fn look(root: &Root, persist: Persist, devices: &[Device]) -> Result<(Files, Vec<Store>)> {
+    let mut files = Files::new(root);
     let mut found = Found::default();
-    found.look(&files, persist.managers(), devices)?;
+    found.look(&mut files, persist.managers(), devices)?;
     let mut stores = Vec::new();
     for device in devices {
-        stores.extend(found.of(&files, persist, device)?);
+        stores.extend(found.of(&mut files, persist, device)?);
     }
-    Ok(stores)
+    Ok((files, stores))
 }
 
 /// The stores of each interface.
@@ -170,7 +175,7 @@ struct Found(BTreeMap<Rc<str>, Vec<Store>>);
 
 impl Found {
     /// Takes up where those managers have the addresses of devices.
-    fn look(&mut self, files: &Rc<Files>, managers: &[&Manager], devices: &[Device]) -> Result<()> {
+    fn look(&mut self, files: &mut Files, managers: &[&Manager], devices: &[Device]) -> Result<()> {
         for manager in managers {
             for store in (manager.find)(files, devices)? {
                 self.0.entry(store.interface().clone()).or_default().push(store);
@@ -181,7 +186,7 @@ impl Found {
 
     /// Returns the store of a device with the one manager that has it, or what may bring addresses back that are to go; none where it
     /// is not there and nobody knows it.
-    fn of(&mut self, files: &Rc<Files>, persist: Persist, device: &Device) -> Result<Vec<Store>> {
+    fn of(&mut self, files: &mut Files, persist: Persist, device: &Device) -> Result<Vec<Store>> {
         let mut found = self.0.remove(&device.name).unwrap_or_default();
         if found.is_empty() && &*device.name == "lo" {
             let for_lo = persist.managers().iter().map(|manager| (manager.for_lo)(files, device));
@@ -218,7 +223,7 @@ fn the_one(mut found: Vec<Store>, device: &Device) -> Result<Option<Store>> {
 }
 
 /// Returns what we left with managers that do not have a device any more: our file may be why the last boot brought no network.
-fn left(files: &Rc<Files>, persist: Persist, device: &Device, found: &[Store]) -> Result<Vec<Store>> {
+fn left(files: &mut Files, persist: Persist, device: &Device, found: &[Store]) -> Result<Vec<Store>> {
     let gone = [Device::new(&device.name, None, false)];
     let has = |manager: &Manager| found.iter().any(|store| store.manager.word == manager.word);
     let others = persist.managers().iter().filter(|manager| !manager.is_shared && !has(manager));
@@ -231,6 +236,7 @@ fn left(files: &Rc<Files>, persist: Persist, device: &Device, found: &[Store]) -
 
 /// Returns an error if a store must not have what the plan puts there; else what the person should know.
 pub(super) fn review(
+    files: &mut Files,
     stores: &[Store],
     plan: &Plan<InterfaceAlias>,
     wishes: &[Wish],
@@ -244,18 +250,24 @@ pub(super) fn review(
         return Ok(warnings);
     }
     for store in stores {
-        warnings.extend(store.review(plan, wishes, found, &mut known)?);
+        warnings.extend(store.review(files, plan, wishes, found, &mut known)?);
     }
     for manager in MANAGERS {
         let is_its_own = |store: &&Store| store.manager.word == manager.word;
-        warnings.extend(have_read(manager, &stores.iter().filter(is_its_own).collect::<Vec<_>>(), plan)?);
+        let stores: Vec<_> = stores.iter().filter(is_its_own).collect();
+        warnings.extend(have_read(manager, files, &stores, plan)?);
     }
     Ok(warnings)
 }
 
 /// Has a manager's reader read what a plan makes of the files of these stores. Returns what the person should know, or an error if it
 /// takes what is there and not what is to be put there.
-fn have_read(manager: &Manager, stores: &[&Store], plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
+fn have_read(
+    manager: &Manager,
+    files: &mut Files,
+    stores: &[&Store],
+    plan: &Plan<InterfaceAlias>,
+) -> Result<Option<String>> {
     let (mut before, mut after, mut puts) = (Vec::new(), Vec::new(), false);
     for store in stores {
         if let Some([old, new]) = store.drafts(plan)? {
@@ -264,9 +276,9 @@ fn have_read(manager: &Manager, stores: &[&Store], plan: &Plan<InterfaceAlias>) 
             puts = puts || store.puts(plan);
         }
     }
-    let Some(files) = stores.first().map(|store| store.files()).filter(|_| !after.is_empty()) else {
+    if after.is_empty() {
         return Ok(None);
-    };
+    }
     let word = manager.word;
     let why = match (manager.ask)(files, &after)? {
         Verdict::Taken => return Ok(None),

@@ -169,7 +169,7 @@ impl Network {
 fn links(kernel: &Kernel) -> Vec<(Link, Addresses)> {
     let link = |name: &str| {
         let link = kernel.link(name).ok()??;
-        let addresses = kernel.addresses(&link).ok()?;
+        let addresses = kernel.read(&link).ok()?;
         Some((link, addresses))
     };
     ["lo", "v0"].into_iter().filter_map(link).collect()

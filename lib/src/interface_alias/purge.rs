@@ -57,8 +57,11 @@ impl Purger {
         if self.purge == Purge::None {
             return;
         }
-        let labels: HashSet<&OsStr> =
-            wishes.iter().filter_map(|wish| wish.label.as_ref()).map(|label| label.text().as_ref()).collect();
+        let labels: HashSet<&OsStr> = wishes
+            .iter()
+            .filter_map(|wish| wish.label.as_ref())
+            .map(|label| label.whole().as_ref())
+            .collect();
         let wanted: HashSet<Alias> = wishes.iter().filter_map(Wish::wanted).collect();
         let is_chosen = |address: &Address| match self.purge {
             Purge::None => false,

@@ -6,7 +6,7 @@ use std::fs::read_to_string;
 use super::InterfaceAlias;
 use super::item::addresses;
 use crate::resource::{Plan, State};
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The IPv4 routes of this thread's network namespace (proc_net(5)).
 const ROUTES: &str = "/proc/thread-self/net/route";
@@ -22,7 +22,7 @@ pub(super) fn review(found: &State<InterfaceAlias>, plan: &Plan<InterfaceAlias>)
     let is_default =
         |fields: &Vec<&str>| (fields.get(1), fields.get(7)) == (Some(&"00000000"), Some(&"00000000"));
     let defaults = routes.lines().map(|line| line.split_whitespace().collect()).filter(is_default);
-    let leading: BTreeSet<&str> = defaults.filter_map(|fields| fields.first().copied()).collect();
+    let leading: BTreeSet<&str> = gathered(defaults.filter_map(|fields| fields.first().copied()));
     let warn = |interface: &&str| {
         format!(
             "{interface} loses its last IPv4 address, and the kernel removes this host's default route by {interface} with it; give it another address first, or set the route again"
@@ -34,7 +34,7 @@ pub(super) fn review(found: &State<InterfaceAlias>, plan: &Plan<InterfaceAlias>)
 /// Returns the interfaces that have IPv4 addresses, of which none stays and to which none comes.
 fn bared<'a>(found: &'a State<InterfaceAlias>, plan: &Plan<InterfaceAlias>) -> BTreeSet<&'a str> {
     let before = addresses(found).filter(|(alias, _)| alias.address.is_ipv4());
-    let mut bare: BTreeSet<&str> = before.map(|(alias, _)| &*alias.interface).collect();
+    let mut bare: BTreeSet<&str> = gathered(before.map(|(alias, _)| &*alias.interface));
     for (item, value) in found.iter() {
         let stays = plan.get(item).is_none_or(|change| change.after.is_some());
         if value.address().is_some() && stays && item.alias().is_some_and(|alias| alias.address.is_ipv4()) {

@@ -16,7 +16,7 @@ use super::{InterfaceAlias, Links, contradiction};
 use crate::file::Lock;
 use crate::resource::Mode;
 use crate::root::Root;
-use crate::{Error, Result, netns};
+use crate::{Error, Result, gathered, netns};
 
 /// What a person wants of addresses of interfaces.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,24 +56,24 @@ impl crate::resource::Task for Task {
         }
         let wishes = options.named(&found)?;
         let devices = options.devices(&found, &awaited, &wishes);
-        let stores = persistence::stores(root, options.persist, options.purge, &devices)?;
+        let (files, stores) = persistence::stores(root, options.persist, options.purge, &devices)?;
         let interfaces = found.into_values().map(|link| link.name).collect();
         let purger = Purger::find(options.purge)?;
         let root = root.clone();
-        Ok(InterfaceAlias { options, root, kernel, wishes, interfaces, purger, stores, awaited, lock })
+        Ok(InterfaceAlias { options, root, kernel, wishes, interfaces, purger, files, stores, awaited, lock })
     }
 }
 
 impl Options {
     /// Returns the interfaces as the task names them.
     fn interfaces(&self) -> BTreeSet<&Rc<str>> {
-        self.wishes.iter().map(|wish| &wish.interface).collect()
+        gathered(self.wishes.iter().map(|wish| &wish.interface))
     }
 
     /// Returns those on which something is wanted, and which then must be there.
     fn needed(&self) -> impl Iterator<Item = &Rc<str>> {
         let present = self.wishes.iter().filter(|wish| wish.present);
-        present.map(|wish| &wish.interface).collect::<BTreeSet<_>>().into_iter()
+        gathered::<BTreeSet<_>, _>(present.map(|wish| &wish.interface)).into_iter()
     }
 
     /// Waits until all interfaces that are needed are there, at most as long as the task says.
@@ -118,7 +118,7 @@ impl Options {
             None => (name.clone(), None),
         };
         // Two names may lead to one interface.
-        let interfaces: BTreeMap<_, _> = names.map(own).collect();
+        let interfaces: BTreeMap<_, _> = gathered(names.map(own));
         let is_needed = |name: &Rc<str>| wishes.iter().any(|wish| wish.present && wish.interface == *name);
         interfaces.iter().map(|(name, index)| Device::new(name, *index, is_needed(name))).collect()
     }

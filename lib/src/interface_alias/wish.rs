@@ -99,7 +99,7 @@ impl Wish {
         let (set, asked) = (&mut wanted.set, &self.asked);
         set.prefix = prefix;
         if let Some(label) = &self.label {
-            set.label = Some(label.text().into());
+            set.label = Some(label.whole().into());
         }
         match asked.broadcast {
             None => {}

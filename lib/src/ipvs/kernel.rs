@@ -61,15 +61,12 @@ impl Kernel {
         }
         let answer = self.0.ask(|family| request(family, command::GET_CONFIG), 0)?;
         let answer = answer.map_err(|error| unreadable("the timeouts", error))?;
-        let all = answer.messages.iter().flat_map(|message| attributes(content(message)));
-        let timeout = |kind: u16| Timeout::ALL.get(usize::from(kind.checked_sub(TIMEOUT_TCP)?)).copied();
-        Ok(all.filter_map(|(kind, value)| Some((timeout(kind)?, number(value)?))).collect())
+        Ok(answer.messages.iter().flat_map(read_timeouts).collect())
     }
 
     /// Sets one timeout; the others, which are left out, stay.
     pub(super) fn set_timeout(&mut self, timeout: Timeout, seconds: u32) -> Result<()> {
-        let kind = TIMEOUT_TCP + timeout as u16;
-        let set = |family| request(family, command::SET_CONFIG).with(kind, &seconds.to_ne_bytes());
+        let set = |family| setting(family, timeout, seconds);
         self.0.ask(set, 0)?.map(drop).map_err(|error| unwritable("set", &super::Key::Timeout(timeout), error))
     }
 
@@ -80,22 +77,12 @@ impl Kernel {
         }
         let answer = self.0.ask(|family| request(family, command::GET_DAEMON), NLM_F_DUMP)?;
         let answer = answer.map_err(|error| unreadable("the sync daemons", error))?;
-        Ok(answer.messages.iter().filter_map(read).collect())
+        Ok(answer.messages.iter().filter_map(read_daemon).collect())
     }
 
     /// Starts a daemon.
     pub(super) fn start(&mut self, role: Role, wanted: &Daemon) -> Result<()> {
-        let mut inside = state(role);
-        append_attribute(&mut inside, daemon::MCAST_IFN, &[wanted.interface.as_bytes(), b"\0"].concat());
-        append_attribute(&mut inside, daemon::SYNC_ID, &wanted.syncid.to_ne_bytes());
-        append_attribute(&mut inside, daemon::SYNC_MAXLEN, &wanted.maxlen.to_ne_bytes());
-        match wanted.group {
-            IpAddr::V4(group) => append_attribute(&mut inside, daemon::MCAST_GROUP, &group.octets()),
-            IpAddr::V6(group) => append_attribute(&mut inside, daemon::MCAST_GROUP6, &group.octets()),
-        }
-        append_attribute(&mut inside, daemon::MCAST_PORT, &wanted.port.to_ne_bytes());
-        append_attribute(&mut inside, daemon::MCAST_TTL, &[wanted.ttl]);
-        let start = |family| request(family, command::NEW_DAEMON).with(DAEMON | NLA_F_NESTED, &inside);
+        let start = |family| starting(family, role, wanted);
         let Err(error) = self.0.ask(start, 0)? else { return Ok(()) };
         let interface = &wanted.interface;
         Err(match errno(&error) {
@@ -115,13 +102,18 @@ impl Kernel {
     }
 
     /// Stops a daemon, which may have been stopped meanwhile.
+    ///
+    /// One that has not run yet is stopped without an answer, as the kernel does not tell of EINTR (net/netlink/af_netlink.c,
+    /// netlink_rcv_skb). So another question follows, the answer to which comes after it.
     pub(super) fn stop(&mut self, role: Role) -> Result<()> {
         let inside = state(role);
-        let stop = |family| request(family, command::DEL_DAEMON).with(DAEMON | NLA_F_NESTED, &inside);
-        match self.0.ask(stop, 0)? {
-            Err(error) if errno(&error) != Some(ESRCH) => {
-                Err(unwritable("stop", &super::Key::SyncDaemon(role), error))
-            }
+        let failed = |error| unwritable("stop", &super::Key::SyncDaemon(role), error);
+        let refused = self.0.with_connection(|connection, family| {
+            let stop = request(family, command::DEL_DAEMON).with(DAEMON | NLA_F_NESTED, &inside);
+            connection.send_all(vec![stop, request(family, command::GET_CONFIG)])
+        })?;
+        match refused.map_err(failed)?.remove(&0) {
+            Some(error) if errno(&error) != Some(ESRCH) => Err(failed(error)),
             _ => Ok(()),
         }
     }
@@ -134,6 +126,26 @@ fn unwritable(act: &'static str, key: &super::Key, error: std::io::Error) -> Err
     }
 }
 
+/// Returns the request that sets a timeout.
+pub(super) fn setting(family: u16, timeout: Timeout, seconds: u32) -> Message {
+    request(family, command::SET_CONFIG).with(TIMEOUT_TCP + timeout as u16, &seconds.to_ne_bytes())
+}
+
+/// Returns the request that starts a daemon.
+pub(super) fn starting(family: u16, role: Role, wanted: &Daemon) -> Message {
+    let mut inside = state(role);
+    append_attribute(&mut inside, daemon::MCAST_IFN, &[wanted.interface.as_bytes(), b"\0"].concat());
+    append_attribute(&mut inside, daemon::SYNC_ID, &wanted.syncid.to_ne_bytes());
+    append_attribute(&mut inside, daemon::SYNC_MAXLEN, &wanted.maxlen.to_ne_bytes());
+    match wanted.group {
+        IpAddr::V4(group) => append_attribute(&mut inside, daemon::MCAST_GROUP, &group.octets()),
+        IpAddr::V6(group) => append_attribute(&mut inside, daemon::MCAST_GROUP6, &group.octets()),
+    }
+    append_attribute(&mut inside, daemon::MCAST_PORT, &wanted.port.to_ne_bytes());
+    append_attribute(&mut inside, daemon::MCAST_TTL, &[wanted.ttl]);
+    request(family, command::NEW_DAEMON).with(DAEMON | NLA_F_NESTED, &inside)
+}
+
 /// Returns the attribute that tells which daemon is meant (IP_VS_STATE_MASTER, IP_VS_STATE_BACKUP).
 fn state(role: Role) -> Vec<u8> {
     let mut inside = Vec::new();
@@ -141,8 +153,14 @@ fn state(role: Role) -> Vec<u8> {
     inside
 }
 
+/// Returns the timeouts that an answer has.
+pub(super) fn read_timeouts(message: &Message) -> impl Iterator<Item = (Timeout, u32)> {
+    let timeout = |kind: u16| Timeout::ALL.get(usize::from(kind.checked_sub(TIMEOUT_TCP)?)).copied();
+    attributes(content(message)).filter_map(move |(kind, value)| Some((timeout(kind)?, number(value)?)))
+}
+
 /// Returns the daemon that an answer describes.
-fn read(message: &Message) -> Option<(Role, Daemon)> {
+pub(super) fn read_daemon(message: &Message) -> Option<(Role, Daemon)> {
     let (_, nested) = attributes(content(message)).find(|(kind, _)| *kind == DAEMON)?;
     let short = |value: &[u8]| value.first_chunk::<2>().map(|bytes| u16::from_ne_bytes(*bytes));
     let (mut role, mut interface, mut group) = (None, None, None);

@@ -12,7 +12,7 @@ pub(super) const MOST: usize = 10_000;
 
 /// Returns the files that the configuration at `path` includes by `pattern`, which is one for the directory of that file.
 pub(super) fn matching(root: &Root, path: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
-    let below = Path::new("/").join(path.strip_prefix(root.path()).unwrap_or(path));
+    let below = Path::new("/").join(root.below(path));
     let directory = below.parent().unwrap_or(Path::new("/"));
     let mut found = Vec::new();
     for pattern in alternatives(pattern)? {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
-use super::{DIRECTORIES, KernelModule};
+use super::KernelModule;
+use super::boot::Files;
 use crate::ansible::{Flag, Presence, Text};
 use crate::file::Lock;
 use crate::resource::Mode;
@@ -43,8 +44,10 @@ impl TryFrom<Arguments> for Task {
     type Error = Error;
 
     fn try_from(arguments: Arguments) -> Result<Self> {
-        let modules =
-            arguments.name.iter().map(|Text(name)| module(name)).collect::<Result<BTreeSet<_>>>()?;
+        let mut modules = BTreeSet::new();
+        for Text(name) in &arguments.name {
+            modules.insert(module(name)?);
+        }
         let parameters = arguments.parameters.unwrap_or_default();
         let present = arguments.state == Presence::Present;
         match (modules.len(), parameters.is_empty()) {
@@ -111,8 +114,6 @@ impl crate::resource::Task for Task {
     fn open(self, mode: Mode, root: &Root) -> Result<KernelModule> {
         let Self(options) = self;
         let lock = if mode == Mode::Apply { Some(Lock::on("kernel_module")?) } else { None };
-        let places = DIRECTORIES.map(|directory| root.at(directory));
-        let missing = places.into_iter().filter(|directory| !directory.exists()).collect();
-        Ok(KernelModule { options, root: root.clone(), came: Vec::new(), missing, lock })
+        Ok(KernelModule { options, root: root.clone(), came: Vec::new(), files: Files::find(root), lock })
     }
 }

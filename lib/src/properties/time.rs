@@ -8,6 +8,7 @@ use super::first_line;
 use crate::ansible::properties::arguments;
 use crate::interface_alias::persistence::properties::{forms_read, ifstate_read};
 use crate::interface_alias::properties::{keepalived_read, messages_read};
+use crate::kernel_module::properties::parameters_read;
 use crate::sysctl::properties::{boot_read, text_edited};
 use crate::virtual_service::boot::properties::rules_read;
 
@@ -26,7 +27,7 @@ type Reader = fn(&[u8]);
 /// Whatever reads foreign bytes takes a time in proportion to their number. The first letter of the input, from `b` on, says which of
 /// it is tried; in its other lines but the first and the last `%` is a number that counts them.
 pub fn linear_time(data: &[u8]) {
-    const READERS: [(&str, Reader); 8] = [
+    const READERS: [(&str, Reader); 9] = [
         ("arguments", arguments),
         ("sysctl's files", text_edited),
         ("a boot's files", boot_read),
@@ -35,6 +36,7 @@ pub fn linear_time(data: &[u8]) {
         ("keepalived's files", keepalived_read),
         ("messages", messages_read),
         ("rules of ipvsadm", rules_read),
+        ("parameters of modules", parameters_read),
     ];
     let Some((choice, text)) = data.split_first() else { return };
     let (what, read) = READERS[usize::from(choice.wrapping_sub(b'b')) % READERS.len()];

@@ -7,6 +7,7 @@
 mod outlook;
 mod reader;
 mod simulation;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -182,6 +183,10 @@ impl Boot {
             };
             boot.files.insert(file.clone(), source);
         }
+        match by_openrc(root) {
+            Ok(warning) => boot.warnings.extend(warning),
+            Err(error) => boot.warnings.push(unknown(&error)),
+        }
         boot.warnings.extend(masked(root, new));
         boot
     }
@@ -205,7 +210,8 @@ fn readers(root: &Root, new: &Path) -> Result<Vec<Reader>> {
         readers.push(Reader::new("systemd-sysctl", Syntax::Systemd, visible));
     }
     if is_busybox(root) {
-        readers.push(Reader::new("BusyBox's sysctl", Syntax::Busybox, of_alpine(root, new)?));
+        let files = if is_openwrt(root)? { of_openwrt(root, new)? } else { of_alpine(root, new)? };
+        readers.push(Reader::new("BusyBox's sysctl", Syntax::Busybox, files));
     } else if !systemd || any_exists(root, &PROCPS)? {
         files.push(root.at(CLASSIC));
         readers.push(Reader::new("sysctl --system", Syntax::Procps, files));
@@ -246,6 +252,31 @@ fn of_alpine(root: &Root, new: &Path) -> Result<Vec<PathBuf>> {
     files.push(root.at(CLASSIC));
     files.extend(drop_ins_of(&root.at(run[0]), Some(new))?.into_iter().filter(|file| !is_hidden(file)));
     Ok(files)
+}
+
+/// Returns whether the host at `root` is one of OpenWrt.
+fn is_openwrt(root: &Root) -> Result<bool> {
+    any_exists(root, &["/etc/openwrt_release"])
+}
+
+/// Returns the files that OpenWrt's service gives to BusyBox's sysctl (package/base-files/files/etc/init.d/sysctl).
+fn of_openwrt(root: &Root, new: &Path) -> Result<Vec<PathBuf>> {
+    let files = drop_ins_of(&root.at("/etc/sysctl.d"), Some(new))?;
+    let visible = files.into_iter().filter(|file| !is_hidden(file));
+    Ok(visible.chain([root.at(CLASSIC)]).collect())
+}
+
+/// Returns a warning if the boot of the host at `root` is that of OpenRC itself, which without procps takes the files apart by sed and
+/// read (init.d/sysctl.in, `BSD_sysctl`); Alpine has a service of its own.
+fn by_openrc(root: &Root) -> Result<Option<String>> {
+    let service = root.at("/etc/init.d/sysctl");
+    let is_it = is_busybox(root) && content(&service)?.windows(10).any(|word| word == b"BSD_sysctl");
+    Ok(is_it.then(|| {
+        format!(
+            "the next boot may set less than what was asked for: {}, which is OpenRC's own, takes /etc/sysctl.conf first, only the first word of a value, and no name with - before; install procps",
+            service.display()
+        )
+    }))
 }
 
 /// Returns whether a boot of the host at `root` knows names and no patterns, as that of BusyBox alone does.

@@ -7,11 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::key::is_pattern;
 use super::patterns;
-use super::runtime::ProcSys;
 use super::value::{leading_number, same_number};
 use super::{Item, Key, Setting, Sysctl, Value};
 use crate::resource::State;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 pub(super) use bound::{Bound, broken};
 use bound::{narrows, unordered};
@@ -100,22 +99,8 @@ fn ipv6_switch(path: &str) -> Option<&str> {
     path.strip_prefix("net/ipv6/conf/all/").filter(|name| IPV6_SWITCHES.contains(name))
 }
 
-/// Returns the parameters that change along with those in `set`, if these are not what they should be yet.
-pub(super) fn followers(set: &BTreeMap<Key, String>, kernel: &ProcSys) -> Result<BTreeSet<Key>> {
-    let mut followers = BTreeSet::new();
-    for (key, text) in set.iter().filter(|(key, _)| is_switch(key)) {
-        if kernel.read(key)?.as_ref() == Some(&Setting::new(key, text)) {
-            continue;
-        }
-        for pattern in followed_by(key.path()) {
-            followers.extend(kernel.matching(&Key::at(pattern))?);
-        }
-    }
-    followers.retain(|key| !set.contains_key(key));
-    Ok(followers)
-}
-
-fn followed_by(path: &str) -> Vec<String> {
+/// Returns the names and patterns of what changes along with the switch at `path`.
+pub(super) fn followed_by(path: &str) -> Vec<String> {
     match (ipv6_switch(path), path.strip_suffix("/stable_secret")) {
         (Some(name), _) => vec![format!("net/ipv6/conf/*/{name}")],
         (_, Some("net/ipv6/conf/default")) => vec!["net/ipv6/conf/*/addr_gen_mode".into()],
@@ -133,10 +118,11 @@ pub(super) fn followed<'a>(
     now: &State<Sysctl>,
     followers: &'a BTreeSet<Key>,
 ) -> Vec<(&'a Key, String)> {
-    let mut switches: Vec<_> = set.iter().filter(|(key, _)| is_switch(key)).collect();
-    switches.sort_by_key(|(key, text)| rank(key, text, false));
+    let switches = set.iter().filter(|(key, _)| is_switch(key));
+    let switches: BTreeMap<_, _> =
+        gathered(switches.map(|(key, text)| ((rank(key, text, false), key), text)));
     let mut values = Vec::new();
-    for (switch, text) in switches {
+    for ((_, switch), text) in switches {
         let wanted = Value::Set(Setting::new(switch, text));
         if now.get(&Item::kernel(switch.clone())) == Some(&wanted) {
             continue;

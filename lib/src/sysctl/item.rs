@@ -43,7 +43,7 @@ impl fmt::Display for Value {
         match self {
             Self::Set(setting) | Self::Act(setting) => f.write_str(setting.text()),
             Self::Lines(lines) => {
-                let texts: Vec<_> = lines.iter().map(Line::text).collect();
+                let texts: Vec<_> = lines.iter().map(Line::shown).collect();
                 f.write_str(&texts.join("\n"))
             }
         }

@@ -99,7 +99,7 @@ pub(crate) fn text_edited(content: &[u8]) {
     let keys: Vec<Key> = assignments(content).into_keys().collect();
     let mut draft = Draft::new(content);
     draft.set(&keys.iter().map(|key| (key, "1")).collect(), None);
-    let then = assignments(&draft.text());
+    let then = assignments(&draft.content());
     edited(content, &then.iter().map(|(key, lines)| (key.path(), lines.as_slice())).collect());
     edited(content, &keys.iter().map(|key| (key.path(), &[][..])).collect());
 }
@@ -116,7 +116,7 @@ pub(crate) fn boot_read(content: &[u8]) {
     let boot = Boot::find(host.root(), std::slice::from_ref(&ours));
     let keys: Vec<Key> = assignments(content).into_keys().take(20).collect();
     let wanted = Wanted { values: keys.iter().map(|key| (key, "1")).collect(), at_least: false };
-    boot.warnings(&[&Default::default()], &wanted, &ours);
+    boot.warnings(&[&Default::default()], &wanted, &ours, |_| Vec::new());
 }
 
 fn lines_of(content: &[u8], key: &Key) -> Vec<Line> {
@@ -132,7 +132,7 @@ fn set(content: &[u8], key: &Key, value: &str) -> Vec<u8> {
     if draft.set(&BTreeMap::from([(key, value)]), None).is_empty() {
         draft.insert(draft.count(), key, value, None);
     }
-    edit(content, key, &lines_of(&draft.text(), key))
+    edit(content, key, &lines_of(&draft.content(), key))
 }
 
 /// Returns all lines but those of `key`, without a last empty one.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::file;
+use crate::file::{self, Opened};
 
 /// What was done to a file.
 #[derive(Debug)]
@@ -18,10 +18,16 @@ pub(super) struct Rewritten {
 
 impl Rewritten {
     /// Replaces the file at `path`, which held `before`; a copy of that is kept if `back_up` says so.
-    pub(super) fn write(path: &Path, before: Vec<u8>, after: Vec<u8>, back_up: bool) -> Result<Self> {
+    pub(super) fn write(
+        path: &Path,
+        opened: &mut Opened,
+        before: Vec<u8>,
+        after: Vec<u8>,
+        back_up: bool,
+    ) -> Result<Self> {
         let made = file::missing(path)?;
         let copy = if back_up { file::back_up(path)? } else { None };
-        match file::replace(path, &after, file::MODE) {
+        match opened.replace(path, &after, file::MODE) {
             Ok(()) => Ok(Self { before, after, made, copy }),
             // A copy of what is there still is of no use.
             Err(error) => copy.map_or(Ok(()), |copy| file::remove(&copy)).and(Err(error)),

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::{Key, Setting, unknown, value};
+use super::{Key, Setting, refusal, value};
 use crate::error::brief;
 use crate::root::Root;
 use crate::{Error, Result};
@@ -176,7 +176,8 @@ impl ProcSys {
         while !rest.is_empty() {
             let taken = match file.write(rest) {
                 Err(error) => {
-                    return Err(unknown::refused(key, setting, &error, self).unwrap_or_else(|| act()(error)));
+                    let told = refusal::error(key, setting, &error, |other| self.read(other).ok()?);
+                    return Err(told.unwrap_or_else(|| act()(error)));
                 }
                 Ok(taken) => taken,
             };

@@ -6,7 +6,7 @@ use super::options::{Options, Wish};
 use super::runtime::{Access, ProcSys};
 use super::{Key, Setting, coupling, unknown};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The parameters that a task is about.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Scope {
         }
         if let Some(kernel) = kernel {
             scope.look_up(options, kernel)?;
-            scope.followers = coupling::followers(&scope.set, kernel)?;
+            scope.find_followers(kernel)?;
         }
         if let Some(root) = names_for {
             scope.store_names(root)?;
@@ -67,6 +67,20 @@ impl Scope {
         coupling::contradiction(&scope.at_boot())?;
         scope.store_no_zeros();
         Ok(scope)
+    }
+
+    /// Finds what changes along with what is set, where that is not what it should be yet.
+    fn find_followers(&mut self, kernel: &ProcSys) -> Result<()> {
+        for (key, text) in self.set.iter().filter(|(key, _)| coupling::is_switch(key)) {
+            if kernel.read(key)?.as_ref() == Some(&Setting::new(key, text)) {
+                continue;
+            }
+            for pattern in coupling::followed_by(key.path()) {
+                self.followers.extend(kernel.matching(&Key::at(pattern))?);
+            }
+        }
+        self.followers.retain(|key| !self.set.contains_key(key));
+        Ok(())
     }
 
     /// Returns whether the task names `key` itself.
@@ -88,7 +102,7 @@ impl Scope {
         let stored = stored.filter_map(|(key, text)| Some((key, text.as_deref()?)));
         let any_goes = self.stored.values().any(Option::is_none);
         let set = self.set.iter().filter(|(key, _)| !any_goes || self.stored.get(*key) != Some(&None));
-        set.map(|(key, text)| (key, text.as_str())).chain(stored).collect()
+        gathered(set.map(|(key, text)| (key, text.as_str())).chain(stored))
     }
 
     /// Stores no 0 beside the twin that brings it about: the kernel may refuse it, and then BusyBox's sysctl reads no further.

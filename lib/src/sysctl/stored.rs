@@ -15,7 +15,7 @@ use super::patterns::Patterns;
 use super::text::{self, Assignments, Draft};
 use super::{Item, Key, Line, Setting, Sysctl, Value, coupling};
 use crate::resource::{Change, Layer, Plan, State};
-use crate::{Result, file};
+use crate::{Result, file, gathered};
 use places::Places;
 
 /// What a file holds.
@@ -93,11 +93,11 @@ impl Sysctl {
             });
         }
         let others: Vec<Assignments> =
-            drafts.iter().skip(1).map(|draft| text::assignments(&draft.text())).collect();
+            drafts.iter().skip(1).map(|draft| text::assignments(&draft.content())).collect();
         if let Some(first) = drafts.first_mut() {
             self.fill(first, &others.iter().collect::<Vec<_>>(), now);
         }
-        drafts.iter().map(|draft| Some(draft.text())).collect()
+        drafts.iter().map(|draft| Some(draft.content())).collect()
     }
 
     /// Returns whether a file assigns what it should, for all that its order does.
@@ -130,11 +130,16 @@ impl Sysctl {
     fn fill(&self, draft: &mut Draft, others: &[&Assignments], now: &State<Self>) {
         let comment = self.options.comment.as_deref();
         let mut wanted: BTreeMap<&Key, &str> =
-            self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect();
+            gathered(self.scope.stored.iter().filter_map(|(key, text)| Some((key, text.as_deref()?))));
         if self.options.at_least {
-            let own = text::assignments(&draft.text());
+            let own = text::assignments(&draft.content());
             let found = with_others(&own, others);
-            wanted.retain(|key, text| self.is_to_be_stored(key, text, &found, now));
+            let values = self.boot.as_ref().map(|boot| boot.values(&found, wanted.keys().copied()));
+            let values = values.unwrap_or_default();
+            wanted.retain(|key, text| {
+                let led_to = values.get(key).map_or(&[][..], Vec::as_slice);
+                self.is_to_be_stored(key, text, own.get(*key), led_to, now)
+            });
         }
         let done = draft.set(&wanted, comment);
         let mut new: Vec<(&Key, &str)> = wanted.into_iter().filter(|(key, _)| !done.contains(key)).collect();
@@ -156,15 +161,19 @@ impl Sysctl {
     }
 
     /// Returns whether a number that may be greater is to be stored: not where the task's file has a greater one, where a boot
-    /// leads to one without it, or where the kernel has one by itself.
-    fn is_to_be_stored(&self, key: &Key, text: &str, found: &[&Assignments], now: &State<Self>) -> bool {
+    /// leads to one without it, each of whose readers has its place in `values`, or where the kernel has one by itself.
+    fn is_to_be_stored(
+        &self,
+        key: &Key,
+        text: &str,
+        own: Option<&Vec<Line>>,
+        values: &[Option<String>],
+        now: &State<Self>,
+    ) -> bool {
         let wanted = Wanted { values: BTreeMap::from([(key, text)]), at_least: true };
-        let own = found.first().and_then(|own| own.get(key)).and_then(|lines| lines.last());
-        if let Some(line) = own {
+        if let Some(line) = own.and_then(|lines| lines.last()) {
             return !wanted.is_met(key, text, &line.value());
         }
-        let Some(boot) = &self.boot else { return true };
-        let values = boot.values(found, key);
         let kernel = now.get(&Item::kernel(key.clone())).and_then(Value::setting);
         let has_more =
             kernel.is_some_and(|it| wanted.is_met(key, text, it.text()) && !it.is_loaded_by(key, text));
@@ -179,7 +188,7 @@ impl Sysctl {
     /// Moves lines of the task that a boot undoes to where it does not; where that does not help, they stay.
     fn settle(&self, draft: &mut Draft, others: &[&Assignments]) {
         let undone = |draft: &Draft| {
-            let own = text::assignments(&draft.text());
+            let own = text::assignments(&draft.content());
             self.undone(&with_others(&own, others))
         };
         let unmet = undone(draft);
@@ -299,7 +308,11 @@ impl Sysctl {
         }
         let texts = self.assigned(&planned);
         let mut warnings: Vec<String> = plan.iter().filter_map(|it| self.overruled(it)).collect();
-        warnings.extend(boot.warnings(&texts, &self.wanted_at_boot(&texts), file));
+        let matching = |pattern: &Key| {
+            let matched = self.kernel.as_ref().map(|kernel| kernel.matching(pattern).unwrap_or_default());
+            matched.unwrap_or_default()
+        };
+        warnings.extend(boot.warnings(&texts, &self.wanted_at_boot(&texts), file, matching));
         Ok(warnings)
     }
 

@@ -36,7 +36,7 @@ impl PartialEq for Line {
 
 impl Line {
     /// Returns the line for a person to read.
-    pub fn text(&self) -> Cow<'_, str> {
+    pub fn shown(&self) -> Cow<'_, str> {
         let text = String::from_utf8_lossy(&self.bytes);
         if self.undone_by == 0 { text } else { format!("{text} (undone by a line below)").into() }
     }
@@ -194,7 +194,7 @@ mod tests {
             }
             Some(_) => {}
         }
-        let text = draft.text();
+        let text = draft.content();
         let lines = assignments(&text).remove(key.path()).unwrap_or_default();
         let edits = BTreeMap::from([(key.path(), lines.as_slice())]);
         let edited = edited(content, &edits);

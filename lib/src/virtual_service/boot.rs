@@ -3,7 +3,6 @@
 //! The file is a task in JSON that a unit of our own hands to an installed copy of the module before the network is up; where the
 //! boot service of ipvsadm is on, which empties the table before it fills it, its file is used instead.
 
-mod installed;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod rules;
@@ -15,8 +14,6 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-
-pub use installed::{Installed, Part};
 
 use super::item::{Entry, Item, Value};
 use super::{Task, VirtualService, described, item, put};
@@ -103,14 +100,14 @@ impl Store {
 
     /// Returns what is there.
     pub(super) fn observe(&self) -> Result<State<VirtualService>> {
-        let mut state = self.entries(&self.text()?)?;
+        let mut state = self.entries(&self.content()?)?;
         if let Some(unit) = &self.unit {
             state.extend(unit.observe()?);
         }
         Ok(state)
     }
 
-    fn text(&self) -> Result<String> {
+    fn content(&self) -> Result<String> {
         let content = file::read_up_to(&self.file, MOST)?.map(|(content, _)| content);
         String::from_utf8(content.unwrap_or_default()).map_err(|_| self.unusable("it is no UTF-8"))
     }
@@ -211,7 +208,7 @@ impl Store {
             }
         }
         if self.unit.is_none() {
-            return rules::written(&self.text()?, changes).map_err(|why| self.unusable(&why));
+            return rules::written(&self.content()?, changes).map_err(|why| self.unusable(&why));
         }
         let mut then = self.as_live(now.iter());
         for (entry, after) in changes {

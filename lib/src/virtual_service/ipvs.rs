@@ -17,7 +17,7 @@ use crate::kernel_module;
 use crate::netlink::{Answer, Connection, Message, errno};
 use crate::resource::{Change, Plan};
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The real servers of a service.
 pub(super) type RealServers = BTreeMap<SocketAddr, (RealServer, Connections)>;
@@ -62,7 +62,7 @@ impl Ipvs {
     }
 
     /// Talks with IPVS, which the kernel loads for it if it has to and can (Linux 6.1), or modprobe.
-    fn with_connection<T>(
+    pub(crate) fn with_connection<T>(
         &mut self,
         talk: impl FnOnce(&mut Connection, u16) -> io::Result<T>,
     ) -> Result<io::Result<T>> {
@@ -125,8 +125,7 @@ impl Ipvs {
             let answer = self.ask(message::all, NLM_F_DUMP)?;
             let answer = answer.map_err(|error| refusal::unreadable("the services", error))?;
             let found = answer.messages.iter().filter_map(message::read_service).map(|(ingress, _)| ingress);
-            let mut sorted = BTreeSet::new();
-            sorted.extend(found);
+            let sorted: BTreeSet<_> = gathered(found);
             Ok(sorted.into_iter().collect())
         })
     }

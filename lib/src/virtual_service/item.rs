@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::boot::{Installed, Part};
+use super::installed::{Installed, Part};
 use super::real_server::RealServer;
 use super::service::{Family, Ingress, Protocol, Service};
 use crate::resource::{Layer, State};

@@ -96,8 +96,8 @@ impl Attributes {
         self.with(kind, &value.to_be_bytes())
     }
 
-    /// Adds a text, with the zero that ends it.
-    fn text(self, kind: u16, value: &str) -> Self {
+    /// Adds a string, with the zero that ends it.
+    fn string(self, kind: u16, value: &str) -> Self {
         self.with(kind, &[value.as_bytes(), b"\0"].concat())
     }
 
@@ -126,7 +126,7 @@ pub(super) fn service(family: u16, command: Command, ingress: Ingress, service: 
     let flags = [set, Flags::MASK | PERSISTENT].map(u32::to_ne_bytes).concat();
     let netmask = persistence.map_or(Netmask::whole(ingress.is_ipv4()), |persistence| persistence.netmask);
     let mut attributes = key(ingress)
-        .text(svc::SCHED_NAME, &service.scheduler)
+        .string(svc::SCHED_NAME, &service.scheduler)
         .with(svc::FLAGS, &flags)
         .number(svc::TIMEOUT, persistence.map_or(0, |persistence| persistence.timeout));
     attributes = match netmask {
@@ -134,7 +134,7 @@ pub(super) fn service(family: u16, command: Command, ingress: Ingress, service: 
         Netmask::V6(prefix) => attributes.number(svc::NETMASK, prefix),
     };
     if let Some(engine) = persistence.and_then(|persistence| persistence.engine.as_ref()) {
-        attributes = attributes.text(svc::PE_NAME, engine);
+        attributes = attributes.string(svc::PE_NAME, engine);
     }
     request(family, command as u8).with(SERVICE | NLA_F_NESTED, &attributes.0)
 }

@@ -12,7 +12,7 @@ use crate::file;
 use crate::keepalived::{self, Service};
 use crate::resource::Plan;
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// Devices of programs that own the table as a whole, and remove what is not theirs within seconds (kubernetes' pkg/proxy/ipvs,
 /// kube-router's pkg/controllers/proxy).
@@ -82,9 +82,7 @@ fn ldirectord(path: &Path) -> Result<BTreeSet<Service>> {
         Ok(at) => Some(Service::At(at.ip(), at.port())),
         Err(_) => value.parse().ok().map(Service::Mark),
     });
-    let mut found = BTreeSet::new();
-    found.extend(theirs);
-    Ok(found)
+    Ok(gathered(theirs))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use lvs_host::Mode;
+use lvs_host::{Layer, Mode};
 use serde_json::Value;
 
 use crate::parameters::Host;
@@ -45,6 +45,13 @@ pub(crate) const BUSYBOX: Reader = Reader {
     script: "for file in /usr/lib/sysctl.d/*.conf; do \
              [ ! -f $file ] || [ -f /etc/sysctl.d/${file##*/} ] || busybox sysctl -p $file; done; \
              for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f $file ] || busybox sysctl -p $file; done",
+};
+
+/// As OpenWrt's does.
+#[allow(dead_code, reason = "not every test binary uses it")]
+pub(crate) const OPENWRT: Reader = Reader {
+    name: "BusyBox's sysctl",
+    script: "for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f $file ] || busybox sysctl -e -p $file; done",
 };
 
 /// Returns a host that boots with systemd and procps, or with BusyBox, and has these files.
@@ -143,7 +150,7 @@ pub(crate) fn applied(host: &Host, tasks: &[Value]) -> Answers {
     for task in tasks {
         let run = host.sysctl(task.clone());
         let report = run.apply().unwrap();
-        changed.extend(report.plan.items().map(|item| item.key.to_string()));
+        changed.extend(report.plan.items().map(|item| (item.layer.clone(), item.key.to_string())));
         answers.warnings.extend(report.warnings);
         for (name, value) in run.remarks(Mode::Check)["settings"].as_object().unwrap() {
             if name.contains('*') {
@@ -153,28 +160,14 @@ pub(crate) fn applied(host: &Host, tasks: &[Value]) -> Answers {
         }
     }
     assert!(changed.is_empty() || !answers.warnings.is_empty(), "{tasks:?} again: {changed:?}");
-    // What changes along is told by what it follows.
-    for name in changed.iter().filter(|name| answers.wanted.contains_key(*name)) {
-        let is_told = answers.warnings.iter().any(|it| is_about(it, name));
+    // A line that only moves is not worth a word.
+    let values = changed.iter().filter(|(layer, _)| *layer == Layer::Kernel).map(|(_, name)| name);
+    for name in values.filter(|name| answers.wanted.contains_key(*name)) {
+        let is_told = answers.warnings.iter().any(|it| it.contains(&format!(" {name} ")));
         assert!(is_told, "{tasks:?} again: {name}: {:?}\n{}", answers.warnings, host.stored());
     }
     answers.contradict = !changed.is_empty();
     answers
-}
-
-/// Returns whether a warning is about this parameter, or about a switch that changes it along: tasks that contradict each other
-/// about a switch do so about that too (net/ipv4/devinet.c, `inet_forward_change`; net/ipv6/addrconf.c, `addrconf_fixup_forwarding`).
-fn is_about(warning: &str, name: &str) -> bool {
-    let follows =
-        |family, ends: &[&str]| name.starts_with(family) && ends.iter().any(|end| name.ends_with(end));
-    let switches: &[&str] = match name {
-        _ if follows("net.ipv4.conf.", &[".forwarding", ".accept_redirects"]) => {
-            &["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"]
-        }
-        _ if follows("net.ipv6.conf.", &[".forwarding"]) => &["net.ipv6.conf.all.forwarding"],
-        _ => &[],
-    };
-    switches.iter().chain([&name]).any(|of| warning.contains(&format!(" {of} to ")))
 }
 
 /// Boots by each of the readers; what differs from what was wanted must have been told, and nothing else.

@@ -24,6 +24,9 @@ pub(crate) fn enter_director() {
     ip("link set lo up");
     ip("address add 192.0.2.10/32 dev lo");
     ip("-6 address add 2001:db8::10/128 dev lo");
+    // Clients and real servers of IPv6; those of IPv4 have all of 127.0.0.0/8.
+    ip("-6 route add local 2001:db8:7f::/64 dev lo");
+    std::fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").unwrap();
 }
 
 /// Returns what ipvsadm(8) shows of the table, without what counts.
@@ -98,6 +101,15 @@ pub(crate) fn serve(name: &'static str, at: &str) {
     });
 }
 
+/// Starts the real servers a and b, and a service that sends to both.
+pub(crate) fn balance(service: &str, a: &str, b: &str, scheduler: &str) {
+    serve("a", a);
+    serve("b", b);
+    let servers = serde_json::json!([{"address": a}, {"address": b}]);
+    let task = serde_json::json!({"address": service, "scheduler": scheduler, "forward": "nat", "real_servers": servers});
+    services(task).apply().unwrap();
+}
+
 /// A connection of a client.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
@@ -108,10 +120,14 @@ pub(crate) struct Client {
 impl Client {
     /// Returns a connection from one of many addresses of this host to the service, or why there is none.
     pub(crate) fn connect(from: u8, service: &str) -> std::io::Result<Self> {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-        let from: IpAddr = [127, 0, 9, from].into();
-        socket.bind(&SocketAddr::new(from, 0).into())?;
         let service: SocketAddr = service.parse().unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::for_address(service), socket2::Type::STREAM, None)?;
+        let from: IpAddr = match service {
+            SocketAddr::V4(_) => [127, 0, 9, from].into(),
+            SocketAddr::V6(_) => [0x2001, 0xdb8, 0x7f, 0, 0, 0, 9, from.into()].into(),
+        };
+        socket.bind(&SocketAddr::new(from, 0).into())?;
         socket.connect_timeout(&service.into(), Duration::from_secs(3))?;
         socket.set_read_timeout(Some(Duration::from_secs(3)))?;
         let mut stream = BufReader::new(TcpStream::from(socket));
@@ -132,6 +148,21 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Says something, and returns what becomes of it within a time: alive, silent or reset.
+    pub(crate) fn fate(&mut self, within: Duration) -> &'static str {
+        let mut line = String::new();
+        self.stream.get_ref().set_read_timeout(Some(within)).unwrap();
+        let said = self.stream.get_mut().write_all(b"still here\n");
+        let heard = said.and_then(|()| self.stream.read_line(&mut line));
+        match heard {
+            Ok(1..) if line == "still here\n" => "alive",
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => "silent",
+            _ => "reset",
+        }
+    }
+}
+
 /// Returns who serves new clients from `many` addresses, one after the other; `-` where one is refused.
 pub(crate) fn served(many: u8, service: &str) -> Vec<String> {
     (1..=many).map(|from| Client::connect(from, service).map_or("-".into(), |client| client.server)).collect()
@@ -146,6 +177,8 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) fn open() -> Self {
         use rtnetlink::sys::{Socket, SocketAddr};
+        // Before Linux 6.1 the kernel does not load it for the one who asks.
+        assert!(Command::new("modprobe").arg("ip_vs").status().unwrap().success());
         let mut socket = Socket::new(16).unwrap();
         socket.bind_auto().unwrap();
         socket.connect(&SocketAddr::new(0, 0)).unwrap();

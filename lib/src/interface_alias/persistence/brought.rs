@@ -45,7 +45,7 @@ impl<'a> Others<'a> {
     /// Returns what the files at `paths` bring.
     pub(super) fn read(
         paths: impl Iterator<Item = &'a Path>,
-        files: &Files,
+        files: &mut Files,
         known: &mut Known,
         brought: impl Fn(&str) -> Brought,
     ) -> Result<Self> {
@@ -66,7 +66,7 @@ impl<'a> Others<'a> {
 
     /// Returns a warning if one of them brings back what is to be gone.
     pub(super) fn bring_back(&self, wish: &Wish) -> Option<String> {
-        let label = wish.label.as_ref().filter(|_| wish.address.is_none()).map(Label::text);
+        let label = wish.label.as_ref().filter(|_| wish.address.is_none()).map(Label::whole);
         let path = self.bring(wish.address, label)?.display();
         let what = wish.address.map_or_else(|| label.unwrap_or_default().to_owned(), |ip| ip.to_string());
         Some(format!("{what} is in {path}, which we did not write, so a boot brings it back"))

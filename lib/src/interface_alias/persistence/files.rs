@@ -1,6 +1,5 @@
 //! What a manager leaves in files, read so that what cannot be read is an error and never taken for absent.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::file;
 use crate::root::Root;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// As the shell and glob(7) match a name: no sign but a dot stands for a leading dot, so that no hidden file is found.
 const OPTIONS: MatchOptions =
@@ -18,30 +17,30 @@ const OPTIONS: MatchOptions =
 
 /// The files of a host that are only looked at. Each is read once, so that all of a run speaks of the same.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(in super::super) struct Files {
     root: Root,
-    contents: RefCell<HashMap<PathBuf, Rc<str>>>,
-    listings: RefCell<HashMap<PathBuf, Rc<[PathBuf]>>>,
+    contents: HashMap<PathBuf, Rc<str>>,
+    listings: HashMap<PathBuf, Rc<[PathBuf]>>,
 }
 
 /// Returns what `known` has under `path`, which `look` finds out if it is new.
 fn once<T: Clone>(
-    known: &RefCell<HashMap<PathBuf, T>>,
+    known: &mut HashMap<PathBuf, T>,
     path: &Path,
     look: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    if let Some(found) = known.borrow().get(path) {
+    if let Some(found) = known.get(path) {
         return Ok(found.clone());
     }
     let found = look()?;
-    known.borrow_mut().insert(path.to_owned(), found.clone());
+    known.insert(path.to_owned(), found.clone());
     Ok(found)
 }
 
 impl Files {
     /// Returns those below `root`.
     pub(super) fn new(root: &Root) -> Self {
-        Self { root: root.clone(), contents: RefCell::default(), listings: RefCell::default() }
+        Self { root: root.clone(), contents: HashMap::new(), listings: HashMap::new() }
     }
 
     /// Returns where the absolute `path` is on this host.
@@ -49,9 +48,9 @@ impl Files {
         self.root.at(path)
     }
 
-    /// Returns `path`, which is on this host, as it is for a host by itself.
-    pub(super) fn below<'a>(&self, path: &'a Path) -> &'a Path {
-        path.strip_prefix(self.root.path()).unwrap_or(path)
+    /// Returns the root directory that they are below.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
     }
 
     /// Returns where `path` is that stands in a file: an absolute one on this host, a relative one as it is.
@@ -60,25 +59,25 @@ impl Files {
     }
 
     /// Returns the content of a file, nothing if there is none; a comment in it may be no UTF-8.
-    pub(super) fn content(&self, path: &Path) -> Result<Rc<str>> {
-        once(&self.contents, path, || {
+    pub(super) fn content(&mut self, path: &Path) -> Result<Rc<str>> {
+        once(&mut self.contents, path, || {
             let content = file::foreign(path)?.unwrap_or_default();
             Ok(String::from_utf8_lossy(&content).into())
         })
     }
 
     /// Returns the paths in a directory but hidden ones, none if there is no such directory.
-    pub(super) fn entries(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+    pub(super) fn entries(&mut self, directory: &Path) -> Result<Vec<PathBuf>> {
         let paths = self.listing(directory)?;
         Ok(paths.iter().filter(|path| !name(path).starts_with('.')).cloned().collect())
     }
 
-    fn listing(&self, directory: &Path) -> Result<Rc<[PathBuf]>> {
-        once(&self.listings, directory, || listing(directory).map(Into::into))
+    fn listing(&mut self, directory: &Path) -> Result<Rc<[PathBuf]>> {
+        once(&mut self.listings, directory, || listing(directory).map(Into::into))
     }
 
     /// Returns the files that match a pattern, in order.
-    pub(super) fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
+    pub(super) fn matching(&mut self, pattern: &Path) -> Result<Vec<PathBuf>> {
         let mut paths = vec![PathBuf::new()];
         for part in pattern.components() {
             let part = part.as_os_str();
@@ -91,7 +90,7 @@ impl Files {
     }
 
     /// Returns what is in these directories by a name that matches.
-    fn children(&self, directories: &[PathBuf], pattern: &Pattern) -> Result<Vec<PathBuf>> {
+    fn children(&mut self, directories: &[PathBuf], pattern: &Pattern) -> Result<Vec<PathBuf>> {
         let mut children = Vec::new();
         for directory in directories {
             let found = self.listing(directory)?;
@@ -138,7 +137,7 @@ fn listing(directory: &Path) -> Result<Vec<PathBuf>> {
         .flatten()
         .map(|entry| entry.map(|entry| entry.path()).map_err(Error::path("read", directory)))
         .collect::<Result<_>>()?;
-    paths.sort();
+    paths.sort_unstable();
     Ok(paths)
 }
 
@@ -160,9 +159,6 @@ pub(super) fn ours(path: &Path) -> Result<String> {
 
 /// Returns the values by key of a file of lines `KEY=VALUE`.
 pub(super) fn assignments(content: &str) -> BTreeMap<&str, &str> {
-    content
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.trim(), value.trim()))
-        .collect()
+    let entries = content.lines().filter_map(|line| line.split_once('='));
+    gathered(entries.map(|(key, value)| (key.trim(), value.trim())))
 }

@@ -24,7 +24,7 @@ use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Addresses, Alias};
 use crate::resource::Plan;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// The state of ifupdown since the boot.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl IfState {
         let _turn = Lock::on("ifstate")?;
         let _lock = self.lock()?;
         let kept: BTreeSet<String> =
-            stored.iter().filter_map(|(alias, address)| label(alias, address)).collect();
+            gathered(stored.iter().filter_map(|(alias, address)| label(alias, address)));
         gone.retain(|label| !kept.contains(label) && !up.contains(label));
         self.set(&gone, &up)
     }

@@ -32,7 +32,7 @@ const TRACES: [(&str, Program); 5] = [
 
 impl Program {
     /// Returns the one that brings up `interface`, if one is there. `ifup` itself tells, as files of one that was there before may be left.
-    pub(super) fn of(files: &Files, interface: &str) -> Result<Option<Self>> {
+    pub(super) fn of(files: &mut Files, interface: &str) -> Result<Option<Self>> {
         for path in PATHS {
             match Self::at(files, path)? {
                 Some(Self::Ifupdown) if is_up_by_ng_alone(files, interface)? => {
@@ -51,7 +51,7 @@ impl Program {
     }
 
     /// Returns which one `path` leads to, if any.
-    fn at(files: &Files, path: &str) -> Result<Option<Self>> {
+    fn at(files: &mut Files, path: &str) -> Result<Option<Self>> {
         /// As many as the kernel follows (path_resolution(7)).
         const LINKS: usize = 40;
         let (mut path, mut other) = (files.at(path), None);

@@ -23,14 +23,14 @@ pub(super) static MANAGER: Manager = Manager {
 };
 
 /// Returns where the addresses of those devices go that ifupdown manages.
-fn find(files: &Rc<Files>, devices: &[Device]) -> Result<Vec<Store>> {
+fn find(files: &mut Files, devices: &[Device]) -> Result<Vec<Store>> {
     let interfaces = Interfaces::read(files)?;
     let paths = interfaces.paths();
     each(devices, |device| store(files, &interfaces, &paths, device))
 }
 
 fn store(
-    files: &Rc<Files>,
+    files: &mut Files,
     interfaces: &Interfaces,
     paths: &Rc<[PathBuf]>,
     device: &Device,
@@ -56,14 +56,14 @@ fn store(
     let objection = program.and_then(Program::objection).or_else(|| (!interfaces.reads(&ours)).then(unread));
     let start = interfaces.start(&device.name, &ours);
     let form = Stanzas { interface: device.name.clone(), start };
-    let store = Store::new(&MANAGER, files, device, ours, file::MODE, form);
+    let store = Store::new(&MANAGER, device, ours, file::MODE, form);
     // What comes and goes with the interface, ifupdown does not know by its name.
     let ifstate = ifstate.filter(|_| start == Start::Auto);
     Ok(Some(store.among(paths.clone(), objection).with_ifstate(is_up, ifstate)))
 }
 
 /// Has ifquery list what it finds in all the files as one (ifquery(8)).
-fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+fn ask(files: &mut Files, drafts: &[Draft]) -> Result<Verdict> {
     let Some(ifquery) = program(files, &["/sbin/ifquery", "/usr/sbin/ifquery"])? else {
         return Ok(Verdict::NotAsked("ifquery is not there".into()));
     };
@@ -88,7 +88,7 @@ fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
 }
 
 /// Returns our file for an interface: that which has stanzas of it, if one has, as an earlier version named it.
-fn ours(files: &Files, interface: &str) -> Result<PathBuf> {
+fn ours(files: &mut Files, interface: &str) -> Result<PathBuf> {
     let directory = files.at("/etc/network/interfaces.d");
     let plain = directory.join(format!("lvs-host-{}", plain_name(interface)));
     let is_of = |line: &str| {

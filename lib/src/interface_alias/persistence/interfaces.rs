@@ -43,7 +43,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(files: &Files, path: &Path) -> Result<Self> {
+    fn of(files: &mut Files, path: &Path) -> Result<Self> {
         let lines: Vec<String> = whole_lines(&files.content(path)?).lines().map(str::to_owned).collect();
         Ok(Self { path: path.into(), lines: lines.into_iter() })
     }
@@ -51,7 +51,7 @@ impl Reading {
 
 impl Interfaces {
     /// Returns what it reads on this host.
-    pub(super) fn read(files: &Files) -> Result<Self> {
+    pub(super) fn read(files: &mut Files) -> Result<Self> {
         let mut all = Self::default();
         let mut open = all.open(files, vec![files.at(INTERFACES)])?;
         while let Some(reading) = open.last_mut() {
@@ -67,7 +67,7 @@ impl Interfaces {
     }
 
     /// Opens those of `found` that are files and were not read before, the first one last.
-    fn open(&mut self, files: &Files, found: Vec<PathBuf>) -> Result<Vec<Reading>> {
+    fn open(&mut self, files: &mut Files, found: Vec<PathBuf>) -> Result<Vec<Reading>> {
         let mut opened = Vec::new();
         for path in found {
             if !is_directory(&path)? && !self.paths.contains(&path) {
@@ -80,7 +80,7 @@ impl Interfaces {
     }
 
     /// Takes up what a line says; returns the files that it tells to read.
-    fn take(&mut self, files: &Files, line: &str, path: &Rc<Path>) -> Result<Vec<PathBuf>> {
+    fn take(&mut self, files: &mut Files, line: &str, path: &Rc<Path>) -> Result<Vec<PathBuf>> {
         self.lines += 1;
         let mut words = line.split_whitespace();
         match words.next() {
@@ -175,13 +175,13 @@ struct Source {
 
 impl Source {
     /// Returns what is there of it now.
-    fn files(&self, files: &Files) -> Result<Vec<PathBuf>> {
+    fn files(&self, files: &mut Files) -> Result<Vec<PathBuf>> {
         let found = files.matching(&self.pattern)?.into_iter();
         Ok(found.filter(|path| !self.is_directory || has_plain_name(path)).collect())
     }
 }
 
-fn sources(files: &Files, line: &str) -> Vec<Source> {
+fn sources(files: &mut Files, line: &str) -> Vec<Source> {
     let mut words = line.split_whitespace();
     let is_directory = match words.next() {
         Some("source") => false,

@@ -48,7 +48,7 @@ enum Renderer {
 }
 
 /// Returns where the addresses of a device go, if Netplan configures it.
-fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn find(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let Some(index) = device.index else { return left_behind(files, device) };
     if let Some(network) = network_file(files, index)?
         && let Some(id) = netplan_id(&network)
@@ -66,7 +66,7 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
 }
 
 /// Returns our file for an interface that is not there, or that Netplan does not configure any more.
-fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn left_behind(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let file = file(files, device);
     match stored_as(&file)? {
         Some((kind, id)) => store(files, device, Definition::new(device, Some(kind), id), None).map(Some),
@@ -76,7 +76,7 @@ fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
 }
 
 /// Returns the file for lo, where Netplan configures others.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+fn for_lo(files: &mut Files, lo: &Device) -> Result<Option<Store>> {
     if network_files(files)?.iter().all(|(_, file)| netplan_id(file).is_none()) {
         return Ok(None);
     }
@@ -92,7 +92,7 @@ fn body(content: &str) -> String {
     content.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
-fn file(files: &Files, device: &Device) -> PathBuf {
+fn file(files: &mut Files, device: &Device) -> PathBuf {
     files.at("/etc/netplan").join(format!("90-lvs-host-{}.yaml", device.name))
 }
 
@@ -104,7 +104,7 @@ fn stored_as(file: &Path) -> Result<Option<(&'static str, String)>> {
 }
 
 /// Returns our file. One that calls the device otherwise than Netplan does now is read as it is, so that it can be removed.
-fn store(files: &Rc<Files>, device: &Device, now: Definition, objection: Option<String>) -> Result<Store> {
+fn store(files: &mut Files, device: &Device, now: Definition, objection: Option<String>) -> Result<Store> {
     let file = file(files, device);
     let stored = stored_as(&file)?.filter(|stored| *stored != (now.kind, now.id.clone()));
     let renamed = |(_, id): &(&str, String)| {
@@ -112,29 +112,29 @@ fn store(files: &Rc<Files>, device: &Device, now: Definition, objection: Option<
     };
     let objection = objection.or(stored.as_ref().map(renamed)).or(yaml::misplaced(files, &file, &now.id)?);
     let (kind, id) = stored.unwrap_or((now.kind, now.id.clone()));
-    let store = Store::new(&MANAGER, files, device, file, 0o600, Definition { kind, id, ..now });
+    let store = Store::new(&MANAGER, device, file, 0o600, Definition { kind, id, ..now });
     Ok(store.among(yaml::all(files)?.into(), objection))
 }
 
 /// Has Netplan generate what it makes of its files, in a directory apart (netplan-generate(8)).
-fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+fn ask(files: &mut Files, drafts: &[Draft]) -> Result<Verdict> {
     const GENERATE: [&str; 2] = ["/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"];
     let Some(generate) = program(files, &GENERATE)? else {
         return Ok(Verdict::NotAsked("its program generate is not there".into()));
     };
     let scratch = Scratch::make(files)?;
     for path in yaml::all(files)?.iter().filter(|path| drafts.iter().all(|draft| draft.file != *path)) {
-        scratch.write(files.below(path), &files.content(path)?)?;
+        scratch.write(files.root().below(path), &files.content(path)?)?;
     }
     for draft in drafts.iter().filter(|draft| !draft.content.is_empty()) {
-        scratch.write(files.below(draft.file), &draft.content)?;
+        scratch.write(files.root().below(draft.file), &draft.content)?;
     }
     let arguments = ["--root-dir".as_ref(), scratch.path().as_os_str()];
     scratch.run(&generate, &arguments, "").map(verdict)
 }
 
 /// Returns as what Netplan has networkd make a device, by the files that it writes for that; nothing for a card.
-fn made_as(files: &Files, device: &Device, network: &Path, id: &str) -> Result<String> {
+fn made_as(files: &mut Files, device: &Device, network: &Path, id: &str) -> Result<String> {
     if let Some(kind) = assignments(&files.content(&network.with_extension("netdev"))?).get("Kind") {
         return Ok((*kind).to_owned());
     }

@@ -42,18 +42,18 @@ struct Profile {
 }
 
 /// Returns where the addresses of a device go, if NetworkManager manages it by a profile of the person's.
-fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn find(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let profiles = files.at(PROFILES);
     if &*device.name == "lo" && is_there(&profiles.join(LO))? {
         return Ok(Some(own_lo(files, device)));
     }
     let Some(index) = device.index else {
         let named = profile(files, &profiles, "interface-name", &device.name)?;
-        return Ok(named.map(|file| store(files, device, file, None)));
+        return Ok(named.map(|file| store(device, file, None)));
     };
     let Some(uuid) = profile_uuid(files, index)? else { return Ok(None) };
     if let Some(file) = profile(files, &profiles, "uuid", &uuid)? {
-        return Ok(Some(store(files, device, file, None)));
+        return Ok(Some(store(device, file, None)));
     }
     if netplan_profile(files, &device.name, device.index)?.is_some() {
         return Ok(None);
@@ -64,7 +64,7 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
 }
 
 /// Has nmcli read the profiles without the daemon, which it can since version 1.40 (nmcli(1)).
-fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
+fn ask(files: &mut Files, drafts: &[Draft]) -> Result<Verdict> {
     const MODIFY: [&str; 5] = ["--offline", "connection", "modify", "connection.zone", "lvs"];
     let Some(nmcli) = program(files, &["/usr/bin/nmcli"])? else {
         return Ok(Verdict::NotAsked("nmcli is not there".into()));
@@ -90,7 +90,7 @@ fn ask(files: &Files, drafts: &[Draft]) -> Result<Verdict> {
 }
 
 /// Returns the error about a profile that is in none of the files that we can write to.
-fn unusable(files: &Files, device: &Device, uuid: &str) -> Result<Error> {
+fn unusable(files: &mut Files, device: &Device, uuid: &str) -> Result<Error> {
     let why = match ifcfg(files, uuid)? {
         Some(file) => format!(
             "its profile {uuid} is {}, of the older format ifcfg; have NetworkManager move it: nmcli connection migrate {uuid}",
@@ -105,7 +105,7 @@ fn unusable(files: &Files, device: &Device, uuid: &str) -> Result<Error> {
 }
 
 /// Returns the file of the older format that has a profile (nm-settings-ifcfg-rh(5)).
-fn ifcfg(files: &Files, uuid: &str) -> Result<Option<PathBuf>> {
+fn ifcfg(files: &mut Files, uuid: &str) -> Result<Option<PathBuf>> {
     for file in files.entries(&files.at("/etc/sysconfig/network-scripts"))? {
         let has_it = |content: &str| {
             assignments(content).get("UUID").is_some_and(|value| value.trim_matches(['"', '\'']) == uuid)
@@ -117,13 +117,13 @@ fn ifcfg(files: &Files, uuid: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-fn store(files: &Rc<Files>, device: &Device, file: PathBuf, own: Option<String>) -> Store {
+fn store(device: &Device, file: PathBuf, own: Option<String>) -> Store {
     let form = Profile { interface: device.name.clone(), own };
-    Store::new(&MANAGER, files, device, file, 0o600, form)
+    Store::new(&MANAGER, device, file, 0o600, form)
 }
 
 /// Returns the profile for lo, where NetworkManager manages an interface by a profile of the person's.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+fn for_lo(files: &mut Files, lo: &Device) -> Result<Option<Store>> {
     for uuid in profile_uuids(files)? {
         if profile(files, &files.at(PROFILES), "uuid", &uuid)?.is_some() {
             return Ok(Some(own_lo(files, lo)));
@@ -132,8 +132,8 @@ fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
     Ok(None)
 }
 
-fn own_lo(files: &Rc<Files>, lo: &Device) -> Store {
-    store(files, lo, files.at(PROFILES).join(LO), Some(format!("{HEADER}{LO_PROFILE}")))
+fn own_lo(files: &Files, lo: &Device) -> Store {
+    store(lo, files.at(PROFILES).join(LO), Some(format!("{HEADER}{LO_PROFILE}")))
 }
 
 impl Form for Profile {

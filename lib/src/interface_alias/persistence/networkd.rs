@@ -51,7 +51,7 @@ struct Sections {
 }
 
 /// Returns where the addresses of a device go, if networkd manages it by a file that Netplan did not write.
-fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn find(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let Some(index) = device.index else { return left_behind(files, device) };
     match network_file(files, index)? {
         Some(file) if netplan_id(&file).is_some() => Ok(None),
@@ -62,20 +62,20 @@ fn find(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
 }
 
 /// Returns the drop-in beside the file by which networkd manages a device.
-fn beside(files: &Rc<Files>, device: &Device, network: &Path) -> Result<Store> {
+fn beside(files: &mut Files, device: &Device, network: &Path) -> Result<Store> {
     let sharing = sharing(files, device, network)?;
     let name = network.file_name().unwrap_or_default().to_string_lossy();
     let file = files.at(OURS).join(format!("{name}.d")).join(drop_in(&device.name));
     let mut elsewhere = vec![network.to_owned()];
     elsewhere.extend(drop_ins(files, &name)?);
     let form = Sections { interface: device.name.clone(), head: "", warning: sharing.warning };
-    let store = store(files, device, file, form);
+    let store = store(device, file, form);
     Ok(store.among(elsewhere.into(), sharing.objection))
 }
 
 /// Returns the drop-ins for a file that networkd reads: of those with the same name the first, unless that only masks the others
 /// (systemd.unit(5)).
-fn drop_ins(files: &Files, network: &str) -> Result<Vec<PathBuf>> {
+fn drop_ins(files: &mut Files, network: &str) -> Result<Vec<PathBuf>> {
     let (mut found, mut known) = (Vec::new(), HashSet::<OsString>::new());
     for place in PLACES {
         for path in files.entries(&files.at(place).join(format!("{network}.d")))? {
@@ -97,8 +97,8 @@ fn has_suffix(path: &Path, suffix: &str) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())
 }
 
-fn store(files: &Rc<Files>, device: &Device, file: PathBuf, form: Sections) -> Store {
-    Store::new(&MANAGER, files, device, file, file::MODE, form)
+fn store(device: &Device, file: PathBuf, form: Sections) -> Store {
+    Store::new(&MANAGER, device, file, file::MODE, form)
 }
 
 fn drop_in(interface: &str) -> String {
@@ -106,24 +106,24 @@ fn drop_in(interface: &str) -> String {
 }
 
 /// Returns the file for lo, where networkd manages others by files that Netplan did not write.
-fn for_lo(files: &Rc<Files>, lo: &Device) -> Result<Option<Store>> {
+fn for_lo(files: &mut Files, lo: &Device) -> Result<Option<Store>> {
     let is_own = |(_, file): &(u32, PathBuf)| netplan_id(file).is_none();
     Ok(network_files(files)?.iter().any(is_own).then(|| own_lo(files, lo)))
 }
 
-fn own_lo(files: &Rc<Files>, lo: &Device) -> Store {
+fn own_lo(files: &Files, lo: &Device) -> Store {
     let form = Sections { interface: lo.name.clone(), head: LO_MATCH, warning: None };
-    store(files, lo, files.at(OURS).join(LO), form)
+    store(lo, files.at(OURS).join(LO), form)
 }
 
 /// Returns our file for an interface that is not there.
-fn left_behind(files: &Rc<Files>, device: &Device) -> Result<Option<Store>> {
+fn left_behind(files: &mut Files, device: &Device) -> Result<Option<Store>> {
     let directories = files.entries(&files.at(OURS))?;
     for directory in directories.iter().filter(|path| has_suffix(path, ".network.d")) {
         let file = directory.join(drop_in(&device.name));
         if is_there(&file)? {
             let form = Sections { interface: device.name.clone(), head: "", warning: None };
-            return Ok(Some(store(files, device, file, form)));
+            return Ok(Some(store(device, file, form)));
         }
     }
     Ok(None)

@@ -9,7 +9,9 @@ use super::entry::{label, plain};
 use super::form::{Form, Rewrite};
 use super::ifstate::IfState;
 use super::interfaces::Start;
-use super::{Device, MANAGERS, Persist, Purge, Store, netplan, network_manager, networkd, stanza, stores};
+use super::{
+    Device, Files, MANAGERS, Persist, Purge, Store, netplan, network_manager, networkd, stanza, stores,
+};
 use crate::Result;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::cidr;
@@ -186,9 +188,13 @@ pub fn manager_detection(data: &[u8]) {
         for persist in named.chain([Persist::Auto]) {
             let found = || stores(host.root(), persist, Purge::None, &devices);
             match found() {
-                Ok(stores) => stores.iter().for_each(|store| {
+                Ok((mut files, stores)) => stores.iter().for_each(|store| {
                     is_a_place_of_ours(host.root().path(), store.file());
-                    drop(store.observe(&[], &State::<crate::interface_alias::InterfaceAlias>::new()));
+                    drop(store.observe(
+                        &mut files,
+                        &[],
+                        &State::<crate::interface_alias::InterfaceAlias>::new(),
+                    ));
                 }),
                 Err(error) => crate::properties::is_a_sentence(&error),
             }
@@ -198,8 +204,9 @@ pub fn manager_detection(data: &[u8]) {
     assert_eq!(host.look(), before, "looking changed the host");
 }
 
-fn files_of(stores: Result<Vec<Store>>) -> Vec<Rc<Path>> {
-    stores.unwrap_or_default().into_iter().map(|store| store.file().clone()).collect()
+fn files_of(found: Result<(Files, Vec<Store>)>) -> Vec<Rc<Path>> {
+    let stores = found.map_or_else(|_| Vec::new(), |(_, stores)| stores);
+    stores.iter().map(|store| store.file().clone()).collect()
 }
 
 /// Fails for a file that neither bears our name nor is a profile.

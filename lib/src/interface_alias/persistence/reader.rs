@@ -47,7 +47,7 @@ pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Makes one, and removes those of processes that are not there any more.
-    pub(super) fn make(files: &Files) -> Result<Self> {
+    pub(super) fn make(files: &mut Files) -> Result<Self> {
         let place = files.at(PLACE);
         for path in files.entries(&place)? {
             let process = name(&path).strip_prefix(PREFIX).map(|process| Path::new("/proc").join(process));
@@ -100,7 +100,7 @@ pub(super) struct Output {
 }
 
 /// Returns the first of `programs` that is there.
-pub(super) fn program(files: &Files, programs: &[&str]) -> Result<Option<PathBuf>> {
+pub(super) fn program(files: &mut Files, programs: &[&str]) -> Result<Option<PathBuf>> {
     for program in programs.iter().map(|path| files.at(path)) {
         if is_there(&program)? {
             return Ok(Some(program));

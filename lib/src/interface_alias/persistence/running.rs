@@ -16,7 +16,7 @@ const DEVICES: &str = "/run/NetworkManager/devices";
 const PROFILES: &str = "/run/NetworkManager/system-connections";
 
 /// Returns the file by which networkd manages the interface with a number, if it does.
-pub(super) fn network_file(files: &Files, index: u32) -> Result<Option<PathBuf>> {
+pub(super) fn network_file(files: &mut Files, index: u32) -> Result<Option<PathBuf>> {
     let state = files.content(&files.at(LINKS).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("ADMIN_STATE").is_some_and(|state| *state != "unmanaged");
@@ -24,7 +24,7 @@ pub(super) fn network_file(files: &Files, index: u32) -> Result<Option<PathBuf>>
 }
 
 /// Returns the files by which networkd manages interfaces, each with the number of its interface.
-pub(super) fn network_files(files: &Files) -> Result<Vec<(u32, PathBuf)>> {
+pub(super) fn network_files(files: &mut Files) -> Result<Vec<(u32, PathBuf)>> {
     let mut found = Vec::new();
     for index in numbers(files, LINKS)? {
         found.extend(network_file(files, index)?.map(|file| (index, file)));
@@ -39,7 +39,7 @@ pub(super) fn netplan_id(network_file: &Path) -> Option<String> {
 }
 
 /// Returns the uuid of the profile that is in use for an interface, if NetworkManager manages that.
-pub(super) fn profile_uuid(files: &Files, index: u32) -> Result<Option<String>> {
+pub(super) fn profile_uuid(files: &mut Files, index: u32) -> Result<Option<String>> {
     let state = files.content(&files.at(DEVICES).join(index.to_string()))?;
     let state = assignments(&state);
     let is_managed = state.get("managed") == Some(&"true");
@@ -47,13 +47,18 @@ pub(super) fn profile_uuid(files: &Files, index: u32) -> Result<Option<String>> 
 }
 
 /// Returns the uuids of the profiles that NetworkManager uses.
-pub(super) fn profile_uuids(files: &Files) -> Result<Vec<String>> {
+pub(super) fn profile_uuids(files: &mut Files) -> Result<Vec<String>> {
     let numbers = numbers(files, DEVICES)?.into_iter();
     numbers.filter_map(|index| profile_uuid(files, index).transpose()).collect()
 }
 
 /// Returns the profile in a directory that has `key` at `value`.
-pub(super) fn profile(files: &Files, directory: &Path, key: &str, value: &str) -> Result<Option<PathBuf>> {
+pub(super) fn profile(
+    files: &mut Files,
+    directory: &Path,
+    key: &str,
+    value: &str,
+) -> Result<Option<PathBuf>> {
     for file in files.entries(directory)?.into_iter().filter(|file| is_profile(&name(file))) {
         // What it takes for one may be a directory.
         if !is_directory(&file)? && assignments(&files.content(&file)?).get(key) == Some(&value) {
@@ -72,13 +77,13 @@ fn is_profile(name: &str) -> bool {
 }
 
 /// Returns the profile that NetworkManager has of others or made up and that has `key` at `value`.
-pub(super) fn made_profile(files: &Files, key: &str, value: &str) -> Result<Option<PathBuf>> {
+pub(super) fn made_profile(files: &mut Files, key: &str, value: &str) -> Result<Option<PathBuf>> {
     profile(files, &files.at(PROFILES), key, value)
 }
 
 /// Returns the name in Netplan's files of an interface that Netplan has NetworkManager configure, and the type of its profile.
 pub(super) fn netplan_profile(
-    files: &Files,
+    files: &mut Files,
     interface: &str,
     index: Option<u32>,
 ) -> Result<Option<(String, String)>> {
@@ -97,7 +102,7 @@ pub(super) fn netplan_profile(
 
 /// Returns whether a manager that runs has yet to say how it manages one of these devices: both write that down after the address
 /// is set (nm_manager_write_device_state_all in NetworkManager's nm-manager.c; "pending" is networkctl(1)'s word).
-pub(super) fn is_late(files: &Files, devices: &[Device]) -> Result<bool> {
+pub(super) fn is_late(files: &mut Files, devices: &[Device]) -> Result<bool> {
     let is_on = is_there(&files.at(DEVICES))?;
     for index in devices.iter().filter_map(|device| device.index) {
         let device = files.content(&files.at(DEVICES).join(index.to_string()))?;
@@ -115,14 +120,14 @@ pub(super) fn is_late(files: &Files, devices: &[Device]) -> Result<bool> {
 }
 
 /// Returns whether ifupdown has brought an interface up.
-pub(super) fn is_up_by_ifupdown(files: &Files, interface: &str) -> Result<bool> {
+pub(super) fn is_up_by_ifupdown(files: &mut Files, interface: &str) -> Result<bool> {
     let state = files.at(format!("/run/network/ifstate.{interface}"));
     Ok(!files.content(&state)?.is_empty())
 }
 
 /// Returns whether ifupdown-ng has brought an interface up, and ifupdown, which is there as well, has not.
-pub(super) fn is_up_by_ng_alone(files: &Files, interface: &str) -> Result<bool> {
-    let has = |file: &str| {
+pub(super) fn is_up_by_ng_alone(files: &mut Files, interface: &str) -> Result<bool> {
+    let mut has = |file: &str| {
         let is_it = |line: &str| line.split(['=', ' ']).next() == Some(interface);
         files.content(&files.at(file)).map(|lines| lines.lines().any(is_it))
     };
@@ -130,7 +135,7 @@ pub(super) fn is_up_by_ng_alone(files: &Files, interface: &str) -> Result<bool> 
 }
 
 /// Returns the names in a directory that are numbers of interfaces.
-fn numbers(files: &Files, directory: &str) -> Result<Vec<u32>> {
+fn numbers(files: &mut Files, directory: &str) -> Result<Vec<u32>> {
     let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
     Ok(files.entries(&files.at(directory))?.into_iter().filter_map(number).collect())
 }

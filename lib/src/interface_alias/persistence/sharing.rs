@@ -17,7 +17,7 @@ pub(super) struct Sharing {
 }
 
 /// Returns what comes of it if networkd's file for a device is for others too.
-pub(super) fn sharing(files: &Files, device: &Device, network: &Path) -> Result<Sharing> {
+pub(super) fn sharing(files: &mut Files, device: &Device, network: &Path) -> Result<Sharing> {
     let (name, network_name) = (&device.name, network.display());
     if let Some(other) = shared_with(files, device, network)? {
         let objection = format!(
@@ -34,7 +34,7 @@ pub(super) fn sharing(files: &Files, device: &Device, network: &Path) -> Result<
 }
 
 /// Returns the number of another interface that networkd manages by the same file.
-fn shared_with(files: &Files, device: &Device, network: &Path) -> Result<Option<u32>> {
+fn shared_with(files: &mut Files, device: &Device, network: &Path) -> Result<Option<u32>> {
     let is_other = |(index, file): &(u32, PathBuf)| Some(*index) != device.index && file == network;
     Ok(network_files(files)?.into_iter().find(is_other).map(|(index, _)| index))
 }

@@ -17,11 +17,11 @@ use super::origin::Origin;
 use super::reader::{Draft, Verdict};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
-use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses};
+use crate::interface_alias::item::{Addresses, Alias, Item, Key, Value, addresses, by_alias};
 use crate::interface_alias::label;
 use crate::interface_alias::wish::Wish;
 use crate::resource::{Plan, State};
-use crate::{Error, Result, file};
+use crate::{Error, Result, file, gathered};
 
 /// A network manager, whose file here has all else about it.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ pub(in super::super) struct Manager {
     /// Whether it sets what is stored before what it leases.
     pub(super) is_before_lease: bool,
     /// Has its own reader read files as they may be, instead of those that are there.
-    pub(super) ask: fn(&Files, &[Draft]) -> Result<Verdict>,
+    pub(super) ask: fn(&mut Files, &[Draft]) -> Result<Verdict>,
     /// Returns where the addresses of those devices go that it manages; for one that is not there, where they went.
-    pub(super) find: fn(&Rc<Files>, &[Device]) -> Result<Vec<Store>>,
+    pub(super) find: fn(&mut Files, &[Device]) -> Result<Vec<Store>>,
     /// Returns where those of lo go, if it manages the other interfaces: it leaves lo alone unless it is told to.
-    pub(super) for_lo: fn(&Rc<Files>, &Device) -> Result<Option<Store>>,
+    pub(super) for_lo: fn(&mut Files, &Device) -> Result<Option<Store>>,
 }
 
 /// An interface, and its number if it is there.
@@ -58,7 +58,7 @@ impl Device {
 /// Returns the stores that `find` has for each of these devices.
 pub(super) fn each(
     devices: &[Device],
-    find: impl Fn(&Device) -> Result<Option<Store>>,
+    mut find: impl FnMut(&Device) -> Result<Option<Store>>,
 ) -> Result<Vec<Store>> {
     devices.iter().filter_map(|device| find(device).transpose()).collect()
 }
@@ -74,7 +74,6 @@ pub(in super::super) struct Store {
     /// The mode of the file if it is new.
     mode: u32,
     form: Box<dyn Form>,
-    files: Rc<Files>,
     /// The files in which the person may have written down an address, and perhaps our own.
     elsewhere: Rc<[PathBuf]>,
     /// What ifupdown takes for up, where it is the manager and has run since the boot.
@@ -88,7 +87,6 @@ impl Store {
     /// Returns the store for a device in a file of that mode, which a manager has in that form.
     pub(super) fn new(
         manager: &'static Manager,
-        files: &Rc<Files>,
         device: &Device,
         file: PathBuf,
         mode: u32,
@@ -101,7 +99,6 @@ impl Store {
             file: file.into(),
             mode,
             form: Box::new(form),
-            files: files.clone(),
             elsewhere: Rc::default(),
             ifstate: None,
             objection: None,
@@ -153,12 +150,13 @@ impl Store {
     /// Returns what it holds.
     pub(in super::super) fn observe(
         &self,
+        files: &mut Files,
         wishes: &[Wish],
         live: &State<InterfaceAlias>,
     ) -> Result<State<InterfaceAlias>> {
         let stored = self.read(&self.content()?)?;
         let mut state: State<InterfaceAlias> =
-            stored.iter().map(|(alias, address)| entry(alias, address, &self.file)).collect();
+            gathered(stored.iter().map(|(alias, address)| entry(alias, address, &self.file)));
         if let Some(ifstate) = &self.ifstate {
             // A label is that of the address which is stored under it, until that is replaced.
             let taken: HashSet<_> =
@@ -169,8 +167,8 @@ impl Store {
                     && label(alias, address).is_none_or(|label| !taken.contains(&label))
             };
             let wanted = wishes.iter().filter_map(wish).filter(is_free);
-            let unwanted = self.unwanted(wishes, live, &stored, &taken)?;
-            let possible: Addresses = wanted.chain(stored).collect();
+            let unwanted = self.unwanted(files, wishes, live, &stored, &taken)?;
+            let possible = by_alias(wanted.chain(stored).collect());
             let known = ifstate.read(&possible, &unwanted)?;
             state.extend(known.iter().map(|(alias, address)| entry(alias, address, ifstate.file())));
         }
@@ -181,6 +179,7 @@ impl Store {
     /// another address has there, or another stanza, is still in use.
     fn unwanted(
         &self,
+        files: &mut Files,
         wishes: &[Wish],
         live: &State<InterfaceAlias>,
         stored: &Addresses,
@@ -193,18 +192,18 @@ impl Store {
             label(alias, address).is_none_or(|label| !taken.contains(&label))
         };
         let all = addresses(live).filter(is_free).chain(stored).filter(is_to_go);
-        let mut unwanted: Addresses = all.map(|(alias, address)| (alias.clone(), address.clone())).collect();
+        let mut unwanted = by_alias(all.map(|(alias, address)| (alias.clone(), address.clone())).collect());
         if !unwanted.is_empty() {
-            let others = self.others(&mut Known::default())?;
+            let others = self.others(files, &mut Known::default())?;
             unwanted.retain(|alias, address| others.bring(None, label(alias, address).as_deref()).is_none());
         }
         Ok(unwanted)
     }
 
     /// Returns what files other than ours bring.
-    fn others(&self, known: &mut Known) -> Result<Others<'_>> {
+    fn others(&self, files: &mut Files, known: &mut Known) -> Result<Others<'_>> {
         let elsewhere = self.elsewhere.iter().map(PathBuf::as_path).filter(|path| **path != *self.file);
-        Others::read(elsewhere, &self.files, known, |content| self.form.brought(content))
+        Others::read(elsewhere, files, known, |content| self.form.brought(content))
     }
 
     /// Returns what `now` has there, as if it were the interface's.
@@ -212,7 +211,7 @@ impl Store {
         let entry = |(alias, address): (&Alias, &Address)| {
             (Item::live(alias.clone()), Value::Address(address.clone()))
         };
-        stored(now, &self.file).map(entry).collect()
+        gathered(stored(now, &self.file).map(entry))
     }
 
     /// Brings what `then` has there, and what ifupdown takes for up, to what `layer` has, or returns an error if `wishes` want
@@ -256,14 +255,9 @@ impl Store {
         }
     }
 
-    /// Returns the files that are looked at.
-    pub(super) fn files(&self) -> &Files {
-        &self.files
-    }
-
     /// Returns whether `plan` puts something there.
     pub(super) fn puts(&self, plan: &Plan<InterfaceAlias>) -> bool {
-        self.changes(plan).any(|(.., after)| after.is_some())
+        self.differences(plan).any(|(.., after)| after.is_some())
     }
 
     /// Returns the file before and after `plan`, if that plans something there. What nothing is kept in, its reader is not asked about.
@@ -299,7 +293,7 @@ impl Store {
 
     /// Returns what `plan` makes of `content`; nothing if it plans nothing there.
     fn planned(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Option<String>> {
-        if self.changes(plan).next().is_none() {
+        if self.differences(plan).next().is_none() {
             return Ok(None);
         }
         Ok(Some(self.form.written(content, &self.after(content, plan)?)))
@@ -308,7 +302,7 @@ impl Store {
     /// Returns the addresses that `plan` makes of those in `content`.
     fn after(&self, content: &str, plan: &Plan<InterfaceAlias>) -> Result<Addresses> {
         let mut addresses = self.read(content)?;
-        for (alias, _, after) in self.changes(plan) {
+        for (alias, _, after) in self.differences(plan) {
             match after {
                 Some(address) => addresses.insert(alias.clone(), address.clone()),
                 None => addresses.remove(alias),
@@ -319,13 +313,13 @@ impl Store {
 
     /// Tells the running manager of what was carried out, as far as it needs that; returns what the person should know.
     pub(in super::super) fn tell(&self, plan: &Plan<InterfaceAlias>) -> Option<String> {
-        let changes: Vec<_> = self.changes(plan).collect();
+        let changes: Vec<_> = self.differences(plan).collect();
         let gone: Vec<&Alias> =
             changes.iter().filter(|(_, _, after)| after.is_none()).map(|(alias, ..)| *alias).collect();
         (!changes.is_empty()).then(|| self.form.tell(&self.file, &gone)).flatten()
     }
 
-    fn changes<'a>(
+    fn differences<'a>(
         &'a self,
         plan: &'a Plan<InterfaceAlias>,
     ) -> impl Iterator<Item = (&'a Alias, Option<&'a Address>, Option<&'a Address>)> {

@@ -11,7 +11,7 @@ use crate::Result;
 const PLACES: [&str; 3] = ["/lib", "/etc", "/run"];
 
 /// Returns the files that Netplan reads, in the order of their names, whichever directory they are in.
-pub(super) fn all(files: &Files) -> Result<Vec<PathBuf>> {
+pub(super) fn all(files: &mut Files) -> Result<Vec<PathBuf>> {
     let mut named = BTreeMap::new();
     for place in PLACES {
         let found = files.entries(&files.at(place).join("netplan"))?.into_iter();
@@ -23,7 +23,7 @@ pub(super) fn all(files: &Files) -> Result<Vec<PathBuf>> {
 
 /// Returns why `ours` would not be merged with a definition of `id` that comes before it, if so. Netplan makes a device by the
 /// definition that it reads first, so that must be the person's: in ours alone a VLAN has no link, and a boot no network.
-pub(super) fn misplaced(files: &Files, ours: &Path, id: &str) -> Result<Option<String>> {
+pub(super) fn misplaced(files: &mut Files, ours: &Path, id: &str) -> Result<Option<String>> {
     let mut is_defined = false;
     for path in all(files)?.iter().filter(|path| *path != ours) {
         if path.file_name() < ours.file_name() {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Boot;
 use super::reader::{Loaded, Origin};
-use super::simulation::{Outcome, Watched};
+use super::simulation::Outcome;
+use super::watched::Watched;
 use crate::sysctl::coupling;
 use crate::sysctl::text::Assignments;
 use crate::sysctl::{Key, Setting};
@@ -53,17 +54,25 @@ impl Boot {
         unmet
     }
 
-    /// Returns the values to which each reader leads for `key`; nothing for one that leaves it alone.
-    pub(in crate::sysctl) fn values(&self, texts: &[&Assignments], key: &Key) -> Vec<Option<String>> {
-        let watched = Watched::new(std::iter::once(key), self.sets_defaults(texts));
-        let value = |reader| {
+    /// Returns the values to which each reader leads for each of `keys`; nothing for one that leaves it alone.
+    pub(in crate::sysctl) fn values<'k>(
+        &self,
+        texts: &[&Assignments],
+        keys: impl Iterator<Item = &'k Key> + Clone,
+    ) -> BTreeMap<&'k Key, Vec<Option<String>>> {
+        let watched = Watched::new(keys.clone(), self.sets_defaults(texts));
+        let mut values = BTreeMap::<&Key, Vec<Option<String>>>::new();
+        for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
-            outcome.held(key).map(|held| held.text.clone().into_owned())
-        };
-        self.readers.iter().map(value).collect()
+            for key in keys.clone() {
+                let value = outcome.held(key).map(|held| held.text.clone().into_owned());
+                values.entry(key).or_default().push(value);
+            }
+        }
+        values
     }
 
-    /// Returns those of `keys` that every boot sets by a line of their own, with the value.
+    /// Returns those of `keys` that every boot sets as a line of their own says, with the value.
     pub(in crate::sysctl) fn named<'k>(
         &self,
         texts: &[&Assignments],
@@ -73,10 +82,7 @@ impl Boot {
         let mut named: Option<BTreeMap<&Key, String>> = None;
         for reader in &self.readers {
             let (outcome, _) = self.simulate(reader, texts, &watched);
-            let own = |key: &&'k Key| {
-                let held = outcome.held(key).filter(|held| held.by == *key)?;
-                Some((*key, held.text.clone().into_owned()))
-            };
+            let own = |key: &&'k Key| Some((*key, outcome.as_named(key)?.to_owned()));
             let mut found = BTreeMap::new();
             found.extend(keys.iter().filter_map(own));
             match &mut named {
@@ -88,15 +94,16 @@ impl Boot {
     }
 
     /// Returns warnings about what the next boot makes of the `wanted` parameters, and about lines for others that these undo;
-    /// `file` is the first of the managed ones.
+    /// `file` is the first of the managed ones, and `matching` returns what a pattern matches.
     pub(in crate::sysctl) fn warnings(
         &self,
         texts: &[&Assignments],
         wanted: &Wanted,
         file: &Path,
+        matching: impl Fn(&Key) -> Vec<Key>,
     ) -> Vec<String> {
-        let others = self.undone_by(texts, wanted);
-        let keys = wanted.values.keys().copied().chain(others.iter().copied());
+        let others = self.undone_by(texts, wanted, matching);
+        let keys = wanted.values.keys().copied().chain(&others);
         let watched = Watched::new(keys, self.sets_defaults(texts));
         let mut warnings = BTreeMap::<String, Vec<&str>>::new();
         for reader in &self.readers {
@@ -104,6 +111,9 @@ impl Boot {
             let told = wanted.values.iter();
             let told = told.filter_map(|(key, text)| warning(key, text, wanted, file, &outcome, &runs));
             let undone = others.iter().filter_map(|key| undone(key, wanted, &outcome));
+            // Of all that a pattern matches, one says enough.
+            let mut lines = BTreeSet::new();
+            let undone = undone.filter(|(line, _)| lines.insert(line.clone())).map(|(_, warning)| warning);
             for warning in told.chain(undone) {
                 let names = warnings.entry(warning).or_default();
                 if !names.contains(&reader.name) {
@@ -115,8 +125,13 @@ impl Boot {
         self.warnings.iter().cloned().chain(warnings.into_iter().map(by)).collect()
     }
 
-    /// Returns the other parameters named in a file that a wanted one may undo.
-    fn undone_by<'a>(&'a self, texts: &[&'a Assignments], wanted: &Wanted) -> BTreeSet<&'a Key> {
+    /// Returns the other parameters, named in a file or matched by a pattern there, that a wanted one may undo.
+    fn undone_by(
+        &self,
+        texts: &[&Assignments],
+        wanted: &Wanted,
+        matching: impl Fn(&Key) -> Vec<Key>,
+    ) -> BTreeSet<Key> {
         let mut others = BTreeSet::new();
         if wanted.values.keys().any(|key| coupling::changes_others(key.path())) {
             for assignments in self.read(texts) {
@@ -126,25 +141,28 @@ impl Boot {
                         .into_iter()
                         .any(|it| wanted.values.contains_key(&Key::at(it)))
                 };
-                others.extend(found.filter(may_be));
+                for key in found.filter(may_be) {
+                    others.extend(if key.is_pattern() { matching(key) } else { vec![key.clone()] });
+                }
             }
         }
+        others.retain(|key| !wanted.values.contains_key(key));
         others
     }
 }
 
-/// Returns a warning if a line for `key`, which is not wanted, is undone by a wanted parameter's.
-fn undone(key: &Key, wanted: &Wanted, outcome: &Outcome) -> Option<String> {
+/// Returns the line for `key`, which is not wanted, and a warning, if that is undone by a wanted parameter's.
+fn undone(key: &Key, wanted: &Wanted, outcome: &Outcome) -> Option<(String, String)> {
     let (origin, held) = (outcome.undone(key)?, outcome.held(key)?);
     if !wanted.values.contains_key(held.by) {
         return None;
     }
-    Some(format!(
-        "the next boot undoes {}, as {} sets {key} to {} too; take one of them away",
-        stands(origin),
-        held.by,
-        held.text,
-    ))
+    let line = stands(origin);
+    let warning = format!(
+        "the next boot undoes {line}, as {} sets {key} to {} too; take one of them away",
+        held.by, held.text,
+    );
+    Some((line, warning))
 }
 
 /// Returns what the person should know of `key`.

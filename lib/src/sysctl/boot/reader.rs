@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::simulation::Watched;
+use super::watched::Watched;
 use crate::sysctl::Key;
 use crate::sysctl::patterns::Patterns;
 use crate::sysctl::text::{self, Assignments, Line};

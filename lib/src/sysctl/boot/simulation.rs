@@ -1,59 +1,16 @@
 //! The simulated boot: all that its readers write, and what the kernel makes of it.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops;
 use std::path::Path;
 
 use super::reader::{Loaded, Origin, Reader, Syntax, Write};
+use super::watched::Watched;
 use super::{Boot, Source};
 use crate::sysctl::Key;
 use crate::sysctl::coupling::{self, Bound};
 use crate::sysctl::text::Assignments;
 use crate::sysctl::value::same_number;
-
-/// The parameters that a simulation follows: those wanted, and all that have a hand in them.
-pub(super) struct Watched {
-    /// In order, so that each has a place.
-    keys: Vec<Key>,
-    /// The places of those that change along when the one at each place is written.
-    followers: Vec<Vec<usize>>,
-}
-
-impl Watched {
-    /// Returns what to follow for the `wanted` ones; `defaults` says whether a boot sets defaults of interfaces.
-    pub(super) fn new<'k>(wanted: impl Iterator<Item = &'k Key>, defaults: bool) -> Self {
-        let mut keys = BTreeSet::new();
-        keys.extend(wanted.cloned());
-        let mut open: Vec<Key> = keys.iter().cloned().collect();
-        let mut pairs = Vec::new();
-        let default = |path: &str| if defaults { coupling::default_of(path) } else { None };
-        while let Some(key) = open.pop() {
-            let changers = coupling::changers(key.path()).into_iter().chain(default(key.path()));
-            let changers: Vec<Key> = changers.map(Key::at).collect();
-            let bound = Bound::of(key.path()).map(|(other, _)| Key::at(other.to_owned()));
-            let others = changers.iter().cloned().chain(bound);
-            open.extend(others.filter(|other| keys.insert(other.clone())));
-            pairs.extend(changers.into_iter().map(|changer| (changer, key.clone())));
-        }
-        let mut watched = Self { followers: vec![Vec::new(); keys.len()], keys: keys.into_iter().collect() };
-        for (changer, follower) in pairs {
-            if let (Some(changer), Some(follower)) = (watched.place(&changer), watched.place(&follower)) {
-                watched.followers[changer].push(follower);
-            }
-        }
-        watched
-    }
-
-    pub(super) fn keys(&self) -> &[Key] {
-        &self.keys
-    }
-
-    /// Returns the place of `key`, if that is followed.
-    pub(super) fn place(&self, key: &Key) -> Option<usize> {
-        self.keys.binary_search(key).ok()
-    }
-}
 
 /// What the kernel holds of a parameter after a boot, and the line that brought it about.
 pub(super) struct Held<'a> {
@@ -71,8 +28,8 @@ type Refused<'a> = (Origin<'a>, &'static str);
 struct End<'a> {
     held: Option<Held<'a>>,
     refused: Option<Refused<'a>>,
-    /// The line for it that a write to another one undid.
-    undone: Option<Origin<'a>>,
+    /// The last line for it, with the value there, which a write to another one may undo.
+    line: Option<(Cow<'a, str>, Origin<'a>)>,
 }
 
 /// What a boot leads to, for each place of what is watched.
@@ -83,7 +40,7 @@ pub(super) struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     fn new(watched: &'a Watched) -> Self {
-        Self { watched, ends: watched.keys.iter().map(|_| End::default()).collect() }
+        Self { watched, ends: watched.keys().iter().map(|_| End::default()).collect() }
     }
 
     /// Returns what the kernel holds of `key`, if the boot sets that.
@@ -98,58 +55,65 @@ impl<'a> Outcome<'a> {
 
     /// Returns the line for `key` that was undone by a write to another one.
     pub(super) fn undone(&self, key: &Key) -> Option<&Origin<'a>> {
-        self.ends[self.watched.place(key)?].undone.as_ref()
+        self.line(key, false).map(|(_, origin)| origin)
+    }
+
+    /// Returns the value in the last line for `key`, if that is what it leads to.
+    pub(super) fn as_named(&self, key: &Key) -> Option<&str> {
+        self.line(key, true).map(|(text, _)| &**text)
+    }
+
+    /// Returns the last line for `key`, with its value, if that `stands` or does not.
+    fn line(&self, key: &Key, stands: bool) -> Option<&(Cow<'a, str>, Origin<'a>)> {
+        let end = &self.ends[self.watched.place(key)?];
+        let held = end.held.as_ref()?;
+        end.line.as_ref().filter(|(text, _)| same_number(&held.text, text) == stands)
     }
 
     fn write(&mut self, write: &Write<'a>, syntax: Syntax) {
         let (watched, at) = (self.watched, write.at);
-        let key = &watched.keys[at];
+        let key = &watched.keys()[at];
         self.ends[at].refused = self.bound(key, &write.text).map(|other| (write.origin, other));
         if self.ends[at].refused.is_some() {
             return;
         }
+        self.ends[at].line = Some((write.text.clone(), write.origin));
         // systemd's reader reads first (src/basic/sysctl-util.c, `sysctl_write`), so what is there already changes nothing.
-        let differs = self.text(at).is_none_or(|before| !same_number(before, &write.text));
+        let differs = self.present(at).is_none_or(|before| !same_number(before, &write.text));
         let is_written = differs || syntax != Syntax::Systemd;
         if !is_written && self.ends[at].held.is_some() {
             return;
         }
-        for follower in watched.followers[at].iter().copied().filter(|_| is_written) {
-            let text = match coupling::effect(key.path(), &write.text, watched.keys[follower].path(), differs)
-            {
-                None if self.follows_default(follower, key) => write.text.clone(),
-                Some(text) => text.into(),
-                None => continue,
-            };
-            let own = self.ends[follower].held.take().filter(|held| *held.by == watched.keys[follower]);
-            let undone = own.filter(|held| !same_number(&held.text, &text));
-            let end = &mut self.ends[follower];
-            end.undone = undone.map(|held| held.origin).or(end.undone);
-            end.held = Some(Held { text, by: key, origin: write.origin });
+        for follower in watched.followers(at).filter(|_| is_written) {
+            let text =
+                match coupling::effect(key.path(), &write.text, watched.keys()[follower].path(), differs) {
+                    None if self.follows_default(follower, key) => write.text.clone(),
+                    Some(text) => text.into(),
+                    None => continue,
+                };
+            self.ends[follower].held = Some(Held { text, by: key, origin: write.origin });
         }
-        let end = &mut self.ends[at];
-        end.held = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
-        end.undone = None;
+        self.ends[at].held = Some(Held { text: write.text.clone(), by: key, origin: write.origin });
     }
 
     /// Returns the other side if the bound of `key` does not let it become `text` at this moment.
     fn bound(&self, key: &Key, text: &str) -> Option<&'static str> {
         let (other, _) = Bound::of(key.path())?;
-        let held = self.text(self.watched.place(&Key::at(other.to_owned()))?)?;
+        let held = self.present(self.watched.place(&Key::at(other.to_owned()))?)?;
         coupling::broken(key.path(), text, held).then_some(other)
     }
 
     /// Returns whether an interface's parameter was not written yet and so follows its default, which is `changer`.
     fn follows_default(&self, at: usize, changer: &Key) -> bool {
-        let key = &self.watched.keys[at];
+        let key = &self.watched.keys()[at];
         let is_untouched = self.ends[at].held.as_ref().is_none_or(|held| held.by != key);
         is_untouched && coupling::default_of(key.path()).as_deref() == Some(changer.path())
     }
 
     /// Returns what is there at this moment, as far as that is known.
-    fn text(&self, at: usize) -> Option<&str> {
+    fn present(&self, at: usize) -> Option<&str> {
         let held = self.ends[at].held.as_ref().map(|held| &*held.text);
-        held.or_else(|| coupling::at_boot(self.watched.keys[at].path()))
+        held.or_else(|| coupling::at_boot(self.watched.keys()[at].path()))
     }
 }
 

@@ -119,8 +119,8 @@ impl Draft {
         at - self.lines[..at].iter().rev().take_while(is_comment).count()
     }
 
-    /// Returns the text of the file.
-    pub(in crate::sysctl) fn text(&self) -> Vec<u8> {
+    /// Returns what the file holds with these lines.
+    pub(in crate::sysctl) fn content(&self) -> Vec<u8> {
         let lines: Vec<&[u8]> = self.lines.iter().map(|line| line.bytes.as_slice()).collect();
         let mut text = lines.join(&b'\n');
         if !lines.is_empty() && self.ended {

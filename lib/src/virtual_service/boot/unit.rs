@@ -8,13 +8,14 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::{Installed, Part, TASK};
+use super::TASK;
 use crate::resource::{Item, Layer, Plan, State};
 use crate::root::Root;
+use crate::virtual_service::installed::{Installed, Part};
 use crate::virtual_service::item::{Key, Value};
 use crate::virtual_service::service::Service;
 use crate::virtual_service::{VirtualService, refusal};
-use crate::{Error, Result, file};
+use crate::{Error, Result, file, gathered};
 
 /// Where the program may be: where programs are that no person starts, or where an image that cannot be written to has room for the
 /// host's own (ostree, for one).
@@ -53,7 +54,7 @@ impl Unit {
         let paths = parts.iter().map(|(_, path)| path.to_path_buf()).chain([root.at(TASK)]);
         let above = paths.flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>());
         let missing = above.filter(|directory| !directory.exists()).collect();
-        Ok(Self { parts, ours, text: text(program), missing })
+        Ok(Self { parts, ours, text: unit_for(program), missing })
     }
 
     /// Returns what is there of the files.
@@ -75,8 +76,7 @@ impl Unit {
 
     /// Returns what should be there for these services.
     pub(super) fn wanted<'a>(&self, services: impl Iterator<Item = &'a Service>) -> Vec<(Item<Key>, Value)> {
-        let mut modules = BTreeSet::new();
-        modules.extend(services.flat_map(refusal::modules));
+        let modules: BTreeSet<_> = gathered(services.flat_map(refusal::modules));
         let modules = modules.into_iter().map(|module| module + "\n").collect::<String>();
         let text = |text: String| Installed::File { content: text.into_bytes().into(), mode: file::MODE };
         let wanted = |part| match part {
@@ -138,7 +138,7 @@ fn place(root: &Root) -> Result<&'static str> {
 }
 
 /// Returns the unit that starts `program`. IPv4 needs the loopback interface alone, which systemd brings up before all units.
-fn text(program: &str) -> String {
+fn unit_for(program: &str) -> String {
     format!(
         "{HEADER}[Unit]
 Description=Virtual services of IPVS

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Store;
+use super::{Files, Store};
 use crate::interface_alias::InterfaceAlias;
 use crate::interface_alias::address::Address;
 use crate::interface_alias::item::{Alias, addresses};
@@ -19,15 +19,17 @@ impl Store {
     /// already; else what the person should know.
     pub(in crate::interface_alias::persistence) fn review(
         &self,
+        files: &mut Files,
         plan: &Plan<InterfaceAlias>,
         wishes: &[Wish],
         found: &State<InterfaceAlias>,
         known: &mut Known,
     ) -> Result<Vec<String>> {
-        let others = self.others(known)?;
-        let put: Vec<_> = self.changes(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
+        let others = self.others(files, known)?;
+        let put: Vec<_> =
+            self.differences(plan).filter_map(|(alias, _, after)| Some((alias, after?))).collect();
         self.review_rewrite(plan, &put)?;
-        for (alias, before, after) in self.changes(plan) {
+        for (alias, before, after) in self.differences(plan) {
             if let (None, Some(address)) = (before, after) {
                 self.review_new(&others, alias, address)?;
             }

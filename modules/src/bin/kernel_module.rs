@@ -6,5 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::kernel_module::Task>("kernel_module")
+    lvs_host::ansible::run::<lvs_host::kernel_module::Task>(
+        "kernel_module",
+        include_str!("../kernel_module.json"),
+    )
 }

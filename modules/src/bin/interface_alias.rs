@@ -6,5 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::interface_alias::Task>("interface_alias")
+    lvs_host::ansible::run::<lvs_host::interface_alias::Task>(
+        "interface_alias",
+        include_str!("../interface_alias.json"),
+    )
 }

@@ -66,7 +66,7 @@ impl Installed {
     }
 
     /// Returns how it shows in a diff: a text itself, a program by what tells it from others.
-    pub(in super::super) fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match self {
             Self::File { content, mode: file::MODE } => {
                 String::from_utf8_lossy(content).trim_end().to_owned()

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::sysctl::Task>("sysctl")
+    lvs_host::ansible::run::<lvs_host::sysctl::Task>("sysctl", include_str!("../sysctl.json"))
 }

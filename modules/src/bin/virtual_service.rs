@@ -6,5 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    lvs_host::ansible::run::<lvs_host::virtual_service::Task>("virtual_service")
+    lvs_host::ansible::run::<lvs_host::virtual_service::Task>(
+        "virtual_service",
+        include_str!("../virtual_service.json"),
+    )
 }

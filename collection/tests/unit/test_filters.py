@@ -49,6 +49,16 @@ def test_gateways_are_those_of_default_routes():
     assert gateways.gateways('') == []
 
 
+def test_a_network_has_the_gateways_of_its_longest_route():
+    routes = ROUTE + 'eth0\t006433C6\t020200C0\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0\n' + ROUTE6
+    assert gateways.gateways(routes, to='198.51.100.0/25') == ['192.0.2.2']
+    assert gateways.gateways(routes, to='203.0.113.0/24') == ['192.0.2.1']
+    assert gateways.gateways(routes, to='192.0.2.0/24') == []  # the host's own
+    assert gateways.gateways(routes, to='2001:db8:9::/48') == ['2001:db8::1'] and gateways.gateways(routes, to='2001:db8::/64') == []
+    with pytest.raises(AnsibleFilterError, match='"clients" is no network'):
+        gateways.gateways(routes, to='clients')
+
+
 def test_local_addresses_are_leaves_that_are_local():
     assert local_addresses.local_addresses(FIB_TRIE + IF_INET6) == ['192.0.2.10', '2001:db8::10', '::1']
     assert local_addresses.local_addresses('') == []

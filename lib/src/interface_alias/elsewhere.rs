@@ -10,7 +10,7 @@ use super::kernel::Kernel;
 use super::{InterfaceAlias, added, message};
 use crate::netlink::Link;
 use crate::resource::Plan;
-use crate::{Error, Result};
+use crate::{Error, Result, gathered};
 
 /// Returns a warning for each address that a plan adds and that another interface has and keeps.
 pub(super) fn review(kernel: &Kernel, plan: &Plan<InterfaceAlias>) -> Result<Vec<String>> {
@@ -45,8 +45,7 @@ impl Kernel {
     fn owners(&self, is_sought: impl Fn(&IpAddr) -> bool) -> Result<BTreeSet<(u32, IpAddr)>> {
         let answer = self.connection.ask(message::list(0), NLM_F_DUMP);
         let answer = answer.map_err(Error::io("read", "the addresses of all interfaces"))?;
-        let mut owners = BTreeSet::new();
-        owners.extend(answer.messages.iter().filter_map(message::owner).filter(|(_, ip)| is_sought(ip)));
-        Ok(owners)
+        let owners = answer.messages.iter().filter_map(message::owner);
+        Ok(gathered(owners.filter(|(_, ip)| is_sought(ip))))
     }
 }

@@ -49,16 +49,18 @@ pub(super) fn each_once(
 
 /// Returns addresses in the order in which a file has them.
 pub(super) fn in_order(addresses: &Addresses) -> Vec<(&Alias, &Address)> {
-    let mut all: Vec<_> = addresses.iter().collect();
+    by_place(addresses.iter().collect())
+}
+
+fn by_place<'a>(mut all: Vec<(&'a Alias, &'a Address)>) -> Vec<(&'a Alias, &'a Address)> {
     all.sort_by_key(|(_, address)| address.status.place);
     all
 }
 
 /// Returns the addresses of a file with those that come: each where it was before it went, or behind all others as the task has them.
-pub(super) fn joined(there: &Addresses, mut come: Vec<(&Alias, &Address)>) -> Addresses {
+pub(super) fn joined(there: &Addresses, come: Vec<(&Alias, &Address)>) -> Addresses {
     let mut order = in_order(there);
-    come.sort_by_key(|(_, address)| address.status.place);
-    for entry in come {
+    for entry in by_place(come) {
         order.insert(entry.1.status.place.min(order.len()), entry);
     }
     let mut all = Addresses::new();

@@ -24,7 +24,7 @@ demo: assembled $(VENV)/ansible
 
 # A whole LVS on guests with IPVS, from an inventory to requests that are served while a real server is drained.
 demo-lvs: assembled $(VENV)/ansible
-	lab/need.sh ip=iproute2 unshare=util-linux ssh=openssh-client
+	lab/need.sh ip=iproute2 nsenter=util-linux ssh=openssh-client sshd=openssh-server
 	lab/guest need
 	playbooks/demo_lvs.sh
 
@@ -89,7 +89,7 @@ endif
 # Hosts of Debian that boot, each with another network manager: all, or those with the marks in ROWS.
 persistence: modules $(VENV)/pytest
 ifeq ($(shell id -u),0)
-	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static
+	lab/need.sh ip=iproute2 unshare=util-linux systemd-nspawn=systemd-container mmdebstrap=mmdebstrap busybox=busybox-static strace=strace
 	$(VENV)/bin/pytest --quiet --numprocesses 2 --dist worksteal $(if $(ROWS),-m '$(ROWS)') lab/boots
 else
 	@echo 'ignored: lab/boots (only root can make hosts that boot)'

@@ -11,7 +11,7 @@ PIP        := $(VENV)/bin/pip --quiet --disable-pip-version-check
 help:
 	@echo 'make demo        a host of namespaces, set up twice by Ansible, and what came of it'
 	@echo 'make demo-lvs    a whole LVS on guests: requests served while a real server is drained'
-	@echo 'make test        what every change needs, in about a quarter of an hour; lab/tiers lists it'
+	@echo 'make test        what every change needs, in 15 to 20 minutes; lab/tiers lists it'
 	@echo 'make test-all    all tests: more kernels, versions, boots and faults'
 	@echo 'make fuzz        random input, led by coverage; SECONDS=300 for each target'
 	@echo 'make bench       times beside those of other tools'

@@ -1,4 +1,4 @@
-//! Dummy interfaces, in a guest, as not every kernel has them: `make ipvs-kernel`.
+//! Dummy interfaces, in a guest, as not every kernel has them: `make guests`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
